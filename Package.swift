@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of the house. A target imports only what its line names, always rooms further up.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ imports: [Target.Dependency], linking: [LinkerSetting] = []) -> Target {
+    .target(name: name, dependencies: imports, swiftSettings: strict, linkerSettings: linking)
+}
+
+func tests(of name: String, _ more: [Target.Dependency] = []) -> Target {
+    .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + more, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        .library(name: "ApusMail", targets: ["ApusMail"]),
+    ],
+    targets: [
+        .target(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+
+        room("Bytes", []),
+        room("Platform", ["CLinux", "Bytes"]),
+        room("Config", ["Bytes"]),
+        room("Observability", ["Platform", "Config", "Bytes"]),
+        room("Zones", ["CLinux", "Platform"]),
+        room("EventLoop", ["CLinux", "Platform"]),
+        room("TLS", ["COpenSSL", "Platform", "Config", "Zones", "Bytes"]),
+        room("Transport", ["Bytes", "Platform", "EventLoop", "TLS", "Observability"]),
+        room("ApusMail", ["Bytes", "Config"]),
+        room("IMAP", ["ApusMail"]),
+        room("Auth", ["Bytes", "Platform", "Config", "Observability", "EventLoop", "Transport", "ApusMail", "CCrypt"]),
+        room(
+            "Proxy",
+            [
+                "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
+                "Auth",
+            ]),
+        room("Supervisor", ["CLinux", "Platform", "EventLoop", "Config", "Observability"]),
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
+                "IMAP", "Auth", "Proxy", "Supervisor",
+            ],
+            swiftSettings: strict),
+
+        tests(of: "Bytes"),
+        tests(of: "Platform"),
+        tests(of: "Config"),
+        tests(of: "Observability"),
+        tests(of: "Zones"),
+        tests(of: "EventLoop"),
+        tests(of: "TLS"),
+        tests(of: "ApusMail"),
+        tests(of: "IMAP", ["ApusMail"]),
+        tests(of: "Auth", ["ApusMail", "Config"]),
+        tests(of: "Proxy"),
+    ],
+    swiftLanguageModes: [.v6]
+)

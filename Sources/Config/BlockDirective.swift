@@ -1,0 +1,58 @@
+/// A directive that opens a block: `events`, `mail`, `server`.
+public struct BlockDirective {
+    public let name: String
+    public let contexts: Contexts
+    /// The context its body is read in.
+    public let body: Contexts
+    /// May it stand more than once in a block? If not, a second use `is duplicate`, told before its body is read.
+    public let isRepeatable: Bool
+    public let documentation: String
+    /// Called when the closing brace was read, with the finished block; its errors stop the loading.
+    public let close: (Block, LoadingEnvironment) throws(ConfigError) -> Void
+
+    public init(
+        _ name: String, in contexts: Contexts, body: Contexts, isRepeatable: Bool = false, _ documentation: String,
+        close: @escaping (Block, LoadingEnvironment) throws(ConfigError) -> Void = { (_, _) throws(ConfigError) in }
+    ) {
+        self.name = name
+        self.contexts = contexts
+        self.body = body
+        self.isRepeatable = isRepeatable
+        self.documentation = documentation
+        self.close = close
+    }
+}
+
+/// One block as it was written: what its directives store, in their order, and the blocks inside.
+///
+/// Values are computed from it parent first (``settings``), whatever the order of writing was.
+public final class Block {
+    /// `events`, `mail`, `server`; empty for the top level.
+    public let name: String
+    /// The place of its `{`.
+    public let position: Position
+    public private(set) unowned var parent: Block?
+    public private(set) var children: [Block] = []
+    private var stores: [(inout Settings) -> Void] = []
+    /// How often each directive stands in this block.
+    public private(set) var uses: [String: Int] = [:]
+
+    public init(name: String, position: Position, parent: Block?) {
+        (self.name, self.position, self.parent) = (name, position, parent)
+    }
+
+    public func add(_ child: Block) { children.append(child) }
+
+    /// Records one use of a directive and, except for block directives, what it stores.
+    public func record(_ name: String, _ store: ((inout Settings) -> Void)? = nil) {
+        uses[name, default: 0] += 1
+        if let store { stores.append(store) }
+    }
+
+    /// This block's settings: those of its parent with its own on top.
+    public var settings: Settings {
+        var settings = parent?.settings ?? Settings()
+        for store in stores { store(&settings) }
+        return settings
+    }
+}

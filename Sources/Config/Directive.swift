@@ -1,0 +1,154 @@
+/// The block types a directive may stand in.
+public struct Contexts: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public static var main: Contexts { Contexts(rawValue: 1) }
+    public static var events: Contexts { Contexts(rawValue: 2) }
+    public static var mail: Contexts { Contexts(rawValue: 4) }
+    public static var server: Contexts { Contexts(rawValue: 8) }
+}
+
+/// How many arguments a directive takes.
+public enum ArgumentCount: Equatable, Sendable {
+    case exactly(Int), between(Int, Int), atLeast(Int)
+
+    public func admits(_ count: Int) -> Bool {
+        switch self {
+        case .exactly(let wanted): count == wanted
+        case .between(let low, let high): (low...high).contains(count)
+        case .atLeast(let low): count >= low
+        }
+    }
+}
+
+/// What a second use of a directive in the same block means.
+public enum Repetition: Equatable, Sendable {
+    /// An error: `"X" directive is duplicate`.
+    case refused
+    /// The last use counts.
+    case lastWins
+    /// Uses add up; the first use in a block hides what the outer block had.
+    case accumulates
+}
+
+/// A group of settings that belong together. Its initial values are the defaults; inheritance is copying.
+public protocol SettingsBlock: Sendable {
+    init()
+    /// The heading of its part of the manual.
+    static var title: String { get }
+    static var directives: [Directive<Self>] { get }
+}
+
+/// A directive of the configuration language, as the loader, the checker and the manual see it.
+public struct Directive<Block> {
+    public let name: String
+    public let contexts: Contexts
+    public let arguments: ArgumentCount
+    /// The arguments as the manual shows them, for example `time` or `on | off`.
+    public let placeholder: String
+    /// The default as the manual shows it; nil where there is none.
+    public let defaultText: String?
+    /// One paragraph for the manual.
+    public let documentation: String
+    public let repetition: Repetition
+    /// Reads one use; the result, applied to a block, stores its value.
+    public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Block) -> Void
+
+    /// A directive with a reader of its own.
+    public init(
+        _ name: String, in contexts: Contexts, arguments: ArgumentCount, placeholder: String,
+        default defaultText: String?,
+        repetition: Repetition = .refused, _ documentation: String,
+        read: @escaping (borrowing DirectiveUse) throws(ConfigError) -> (inout Block) -> Void
+    ) {
+        self.name = name
+        self.contexts = contexts
+        self.arguments = arguments
+        self.placeholder = placeholder
+        self.defaultText = defaultText
+        self.documentation = documentation
+        self.repetition = repetition
+        self.read = read
+    }
+
+    /// A directive of one argument that sets one value.
+    public init<Value>(
+        _ name: String, in contexts: Contexts, _ value: WritableKeyPath<Block, Value>, _ syntax: ArgumentSyntax<Value>,
+        repetition: Repetition = .refused, _ documentation: String
+    ) where Block: SettingsBlock {
+        self.init(
+            name, in: contexts, arguments: .exactly(1), placeholder: syntax.placeholder,
+            default: syntax.print(Block()[keyPath: value]), repetition: repetition, documentation
+        ) { use throws(ConfigError) in
+            let parsed = try syntax.parse(use, use.arguments[0])
+            return { block in block[keyPath: value] = parsed }
+        }
+    }
+}
+
+/// How the one argument of a directive is read, shown in the manual and printed back.
+public struct ArgumentSyntax<Value> {
+    public let placeholder: String
+    public let parse: (borrowing DirectiveUse, Word) throws(ConfigError) -> Value
+    /// The value as it would be written; nil where nothing stands for it (no default).
+    public let print: (Value) -> String?
+
+    public init(
+        placeholder: String, parse: @escaping (borrowing DirectiveUse, Word) throws(ConfigError) -> Value,
+        print: @escaping (Value) -> String?
+    ) {
+        (self.placeholder, self.parse, self.print) = (placeholder, parse, print)
+    }
+}
+
+/// What the directives of one loading share: prefixes, warnings, and notes that one use leaves for the next
+/// (such as the addresses `listen` has seen).
+public final class LoadingEnvironment {
+    /// What relative names of `error_log`, `pid` and `load_module` are prefixed with; ends in `/` or is empty.
+    public let prefix: String
+    /// What relative names of `include` and of certificates are prefixed with; ends in `/` or is empty.
+    public let configurationPrefix: String
+    /// Called with each warning, complete with its place.
+    public var warn: (String) -> Void
+    /// Notes of one directive for its next uses, by a name of the directive's choice.
+    public var notes: [String: Any] = [:]
+    /// Whether the process may change its user.
+    public let isPrivileged: Bool
+
+    public init(prefix: String, configurationPrefix: String, isPrivileged: Bool, warn: @escaping (String) -> Void) {
+        (self.prefix, self.configurationPrefix, self.isPrivileged) = (prefix, configurationPrefix, isPrivileged)
+        self.warn = warn
+    }
+
+    /// `name`, prefixed unless it is absolute.
+    public func configurationPath(_ name: String) -> String {
+        name.utf8.first == 0x2F ? name : configurationPrefix + name
+    }
+    public func path(_ name: String) -> String { name.utf8.first == 0x2F ? name : prefix + name }
+}
+
+/// One use of a directive in the configuration, as its reader sees it.
+public struct DirectiveUse {
+    public let name: String
+    public let arguments: [Word]
+    /// The place of the `;` or `{` that ended it.
+    public let position: Position
+    /// No earlier use stands in this block.
+    public let isFirst: Bool
+    public let environment: LoadingEnvironment
+
+    public init(name: String, arguments: [Word], position: Position, isFirst: Bool, environment: LoadingEnvironment) {
+        self.name = name
+        self.arguments = arguments
+        self.position = position
+        self.isFirst = isFirst
+        self.environment = environment
+    }
+
+    /// `TEXT in F:L`.
+    public func error(_ text: String) -> ConfigError { ConfigError(text, at: position) }
+    /// `"NAME" directive PHRASE in F:L`.
+    public func phrase(_ text: String) -> ConfigError { error("\"\(name)\" directive \(text)") }
+    /// Logs `TEXT in F:L` at level warn.
+    public func warn(_ text: String) { environment.warn("\(text) in \(position.description)") }
+}
