@@ -1,0 +1,40 @@
+/// The dialog with the server behind, up to its acceptance of the login: bytes in, actions out.
+public protocol BackendDialog {
+    /// Looks at what the server has sent since the last step.
+    ///
+    /// - Parameter input: All bytes since the last ``BackendStep/send(_:activity:)``; more may follow. The dialog says
+    ///   itself when a reply is complete.
+    mutating func receive(_ input: Span<UInt8>) throws(Bug) -> BackendStep
+}
+
+public enum BackendStep {
+    case needMoreInput
+    /// The reply was the awaited one: send this next. All input is used up.
+    /// `activity` names it in the log after "while", for example `sending user name to upstream`.
+    case send(Secret, activity: StaticString)
+    /// Logged in. `reply` goes to the client, then both sides are relayed.
+    case loggedIn(reply: [UInt8])
+    /// Not the awaited reply. `quoted` is the part of the input that the log shows.
+    case unexpected(quoted: Range<Int>)
+}
+
+/// What is told the server behind.
+public struct BackendLogin: Sendable {
+    public var user: [UInt8]
+    /// nil: none is known; an empty one is a password.
+    public var password: Secret?
+    public var clientAddress: [UInt8]
+    public var clientHostName: [UInt8]
+    public var method: AuthenticationMethod
+
+    public init(
+        user: [UInt8], password: Secret?, clientAddress: [UInt8], clientHostName: [UInt8] = [],
+        method: AuthenticationMethod
+    ) {
+        self.user = user
+        self.password = password
+        self.clientAddress = clientAddress
+        self.clientHostName = clientHostName
+        self.method = method
+    }
+}

@@ -1,0 +1,69 @@
+/// The client's side of a protocol up to hand-over: bytes in, actions out. It knows no socket and no clock.
+///
+/// The session calls ``greeting()`` once, then ``receive(_:)`` whenever input is there, until that answers with
+/// something else than to go on. While credentials are checked it is not called at all.
+public protocol ClientDialog {
+    /// The most unconsumed input it needs to see; more counts as a command too long.
+    var inputLimit: Int { get }
+
+    /// What is sent when the client has connected (nginx: `init_session`).
+    mutating func greeting() throws(Bug) -> [UInt8]
+
+    /// TLS has been started inside the session: everything learned before it is forgotten (nginx: `init_protocol`).
+    mutating func startedTLS(_ client: ClientFacts) throws(Bug)
+
+    /// One attempt to take a command from the front of the input (nginx: `parse_command` and `auth_state`).
+    ///
+    /// - Parameter input: Everything received and not consumed yet; the same bytes come again, with more behind
+    ///   them, after ``ClientAction/needMoreInput``.
+    mutating func receive(_ input: Span<UInt8>) throws(Bug) -> ClientStep
+
+    /// The input is as long as ``inputLimit`` and still no command: the reply before the session closes.
+    mutating func inputTooLong() throws(Bug) -> [UInt8]
+
+    /// The credentials were refused: the reply. The dialog is back at its start (it may be closed anyway).
+    mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8]
+
+    /// The dialog with the server behind, for credentials that were accepted.
+    func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog
+}
+
+/// What a dialog made of its input.
+public struct ClientStep {
+    /// The bytes used up from the front of the input.
+    public var consumed: Int
+    public var action: ClientAction
+    /// A line for the log at level info, such as `client sent invalid login in AUTH PLAIN command`.
+    public var note: StaticString?
+
+    public init(consumed: Int, _ action: ClientAction, note: StaticString? = nil) {
+        (self.consumed, self.action, self.note) = (consumed, action, note)
+    }
+}
+
+public enum ClientAction {
+    /// No complete command yet.
+    case needMoreInput
+    /// Send, then go on with the next command.
+    case reply([UInt8])
+    /// The parser refused the command: send, count it for `max_errors`, go on.
+    case invalid([UInt8])
+    /// As ``invalid(_:)``, but close after it.
+    case invalidAndClose([UInt8])
+    /// Send and close.
+    case replyAndClose([UInt8])
+    /// Send, drop all input, do the TLS handshake, call ``ClientDialog/startedTLS(_:)``.
+    case startTLS([UInt8])
+    /// Ask the authentication provider.
+    case authenticate(Credentials)
+}
+
+/// A refusal of the authentication provider.
+public struct Refusal: Equatable, Sendable {
+    /// The text for the user, without line end; free of control characters.
+    public var message: [UInt8]
+    /// SMTP's reply code, when the provider gave one.
+    public var code: [UInt8]?
+
+    public init(message: [UInt8], code: [UInt8]? = nil) { (self.message, self.code) = (message, code) }
+}

@@ -1,0 +1,106 @@
+/// A protocol, declared by one value: the counterpart of nginx's `ngx_mail_protocol_t`.
+public struct ProtocolDeclaration {
+    /// The argument of `protocol` and the value of `Auth-Protocol`, lower case.
+    public var name: String
+    public var kind: ProtocolKind
+    /// Up to four ports from which `listen` deduces the protocol.
+    public var defaultPorts: [UInt16]
+    /// The name in TLS's application protocol negotiation (RFC 7301).
+    public var applicationProtocol: String
+    /// Replies in the protocol's words, line end included; each of them ends the session.
+    public var internalServerError: [UInt8]
+    public var certificateError: [UInt8]
+    public var missingCertificate: [UInt8]
+    /// The server behind can only be reached with a password.
+    public var requiresPassword: Bool
+    /// The directives the protocol brings along.
+    public var directives: [AnyDirective]
+    /// Makes what the sessions of one `server` block share; called once for each when the configuration is loaded.
+    public var makeService: (ServiceContext) -> any ProtocolService
+
+    public init(
+        name: String, kind: ProtocolKind, defaultPorts: [UInt16], applicationProtocol: String,
+        internalServerError: StaticString, certificateError: StaticString, missingCertificate: StaticString,
+        requiresPassword: Bool, directives: [AnyDirective],
+        makeService: @escaping (ServiceContext) -> any ProtocolService
+    ) {
+        self.name = name
+        self.kind = kind
+        self.defaultPorts = defaultPorts
+        self.applicationProtocol = applicationProtocol
+        self.internalServerError = internalServerError.bytes
+        self.certificateError = certificateError.bytes
+        self.missingCertificate = missingCertificate.bytes
+        self.requiresPassword = requiresPassword
+        self.directives = directives
+        self.makeService = makeService
+    }
+}
+
+/// The kind of a protocol; open to new ones. nginx's three keep their numbers.
+public struct ProtocolKind: RawRepresentable, Equatable, Hashable, Sendable {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+    public static var pop3: ProtocolKind { ProtocolKind(rawValue: 0) }
+    public static var imap: ProtocolKind { ProtocolKind(rawValue: 1) }
+    public static var smtp: ProtocolKind { ProtocolKind(rawValue: 2) }
+}
+
+/// Whether TLS may, or must, be started inside a session.
+public enum StartTLSPolicy: Equatable, Sendable { case off, on, only }
+
+/// What a protocol learns about the `server` block it serves.
+public struct ServiceContext {
+    /// `server_name`.
+    public var serverName: [UInt8]
+    public var startTLS: StartTLSPolicy
+    /// `auth_strict`: mechanisms that are not listed are refused, PLAIN and LOGIN too.
+    public var isStrict: Bool
+    /// The settings of the block, the protocol's own among them.
+    public var settings: Settings
+
+    public init(serverName: [UInt8], startTLS: StartTLSPolicy, isStrict: Bool, settings: Settings) {
+        (self.serverName, self.startTLS, self.isStrict, self.settings) = (serverName, startTLS, isStrict, settings)
+    }
+}
+
+/// What the sessions of one `server` block share: prepared capability lists and the like.
+public protocol ProtocolService: AnyObject {
+    /// The dialog with one client, made when it connects (PROXY header and TLS done) and gone at relay.
+    func makeClientDialog(_ client: ClientFacts) -> any ClientDialog
+}
+
+/// What a dialog knows of its client when it begins.
+public struct ClientFacts: Sendable {
+    /// TLS is active.
+    public var isEncrypted: Bool
+    /// The provider can verify CRAM-MD5 and APOP; when not, they are neither advertised nor taken.
+    public var canVerifyDigests: Bool
+    /// The client's host name from DNS, or a placeholder; for protocols that ask for it.
+    public var hostName: [UInt8]
+    /// The challenge `<R.T@NAME>` of this session, angle brackets included (RFC 1939 §7).
+    public var salt: [UInt8]
+
+    public init(isEncrypted: Bool, canVerifyDigests: Bool = true, hostName: [UInt8] = [], salt: [UInt8]) {
+        self.isEncrypted = isEncrypted
+        self.canVerifyDigests = canVerifyDigests
+        self.hostName = hostName
+        self.salt = salt
+    }
+}
+
+/// A broken promise of our own code. The session it happens in says internal error and closes; the others go on.
+public struct Bug: Error {
+    public let promise: String
+    public let file: StaticString
+    public let line: UInt
+
+    public init(_ promise: String, file: StaticString = #fileID, line: UInt = #line) {
+        (self.promise, self.file, self.line) = (promise, file, line)
+    }
+}
+
+extension StaticString {
+    /// The text's bytes.
+    public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: utf8Start, count: utf8CodeUnitCount)) }
+}

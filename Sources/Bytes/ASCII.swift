@@ -1,0 +1,69 @@
+// Reading ASCII from bytes: words, numbers, letters without their case.
+
+extension Span where Element == UInt8 {
+    /// Whether the bytes are exactly `text`.
+    public func equals(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        for index in 0..<count where self[index] != text.utf8Start[index] { return false }
+        return true
+    }
+
+    /// Whether the bytes begin with `text`.
+    public func starts(with text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        return count >= length && extracting(0..<length).equals(text)
+    }
+
+    /// Whether the bytes are `text`, letters compared without their case; `text` is written in capitals.
+    public func spells(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        for index in 0..<count where self[index].asciiUppercased != text.utf8Start[index] { return false }
+        return true
+    }
+
+    /// The first position of `byte` at or after `start`, or nil.
+    public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
+        var index = start
+        while index < count {
+            if self[index] == byte { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// A copy of the bytes.
+    public var bytes: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { space, written in
+            for index in 0..<count { space.initializeElement(at: index, to: self[index]) }
+            written = count
+        }
+    }
+
+    /// The bytes as a decimal number without sign, at most `limit`; nil for anything else, an empty one included.
+    public func decimal(atMost limit: Int = .max) -> Int? {
+        guard count > 0 else { return nil }
+        var value = 0
+        for index in 0..<count {
+            guard case 0x30...0x39 = self[index] else { return nil }
+            let (scaled, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = scaled.addingReportingOverflow(Int(self[index] - 0x30))
+            if overflow || carry || sum > limit { return nil }
+            value = sum
+        }
+        return value
+    }
+
+    /// Whether a control character (0x00-0x1F, 0x7F) is among the bytes.
+    public var hasControlCharacter: Bool {
+        for index in 0..<count where self[index].isASCIIControl { return true }
+        return false
+    }
+}
+
+extension UInt8 {
+    public var asciiUppercased: UInt8 { (0x61...0x7A).contains(self) ? self &- 0x20 : self }
+    public var asciiLowercased: UInt8 { (0x41...0x5A).contains(self) ? self &+ 0x20 : self }
+    public var isASCIIControl: Bool { self < 0x20 || self == 0x7F }
+    public var isASCIILetter: Bool { (0x41...0x5A).contains(self) || (0x61...0x7A).contains(self) }
+    public var isASCIIDigit: Bool { (0x30...0x39).contains(self) }
+}

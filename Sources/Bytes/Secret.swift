@@ -1,0 +1,88 @@
+/// Bytes that nobody else may see: a password, a token, what is sent with one inside.
+///
+/// They are wiped when the last owner goes away and print as `…`. Copies made of ``bytes`` are the copier's concern;
+/// prefer ``withBytes(_:)``.
+public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertible {
+    // Unchecked: the bytes never change between init and deinit.
+    private let space: UnsafeMutableBufferPointer<UInt8>
+
+    public init(_ bytes: Span<UInt8>) {
+        space = .allocate(capacity: max(bytes.count, 1))
+        space.initialize(repeating: 0)
+        for index in 0..<bytes.count { space[index] = bytes[index] }
+        count = bytes.count
+    }
+
+    public convenience init(_ bytes: [UInt8]) { self.init(bytes.span) }
+
+    /// Joins parts, without a copy that stays behind.
+    public init(joining parts: [Part]) {
+        count = parts.reduce(0) { $0 + $1.count }
+        space = .allocate(capacity: max(count, 1))
+        space.initialize(repeating: 0)
+        var end = 0
+        for part in parts {
+            part.withBytes { bytes in
+                for index in 0..<bytes.count { space[end + index] = bytes[index] }
+                end += bytes.count
+            }
+        }
+    }
+
+    deinit {
+        let start = UnsafeMutableRawBufferPointer(space)
+        wipe(start)
+        space.deallocate()
+    }
+
+    public let count: Int
+    public var isEmpty: Bool { count == 0 }
+    public var description: String { "…" }
+
+    public func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+        try body(UnsafeBufferPointer(rebasing: space.prefix(count)).span)
+    }
+
+    /// Compares in time that depends on the lengths alone.
+    public static func == (left: Secret, right: Secret) -> Bool {
+        guard left.count == right.count else { return false }
+        var difference: UInt8 = 0
+        for index in 0..<left.count { difference |= left.space[index] ^ right.space[index] }
+        return difference == 0
+    }
+
+    /// A part of a secret to be joined.
+    public enum Part {
+        case text(StaticString), bytes([UInt8]), secret(Secret)
+
+        var count: Int {
+            switch self {
+            case .text(let text): text.utf8CodeUnitCount
+            case .bytes(let bytes): bytes.count
+            case .secret(let secret): secret.count
+            }
+        }
+
+        func withBytes(_ body: (Span<UInt8>) -> Void) {
+            switch self {
+            case .text(let text): body(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).span)
+            case .bytes(let bytes): body(bytes.span)
+            case .secret(let secret): secret.withBytes(body)
+            }
+        }
+    }
+}
+
+/// Overwrites memory with zeros in a way the optimiser keeps.
+@inline(never)
+public func wipe(_ space: UnsafeMutableRawBufferPointer) {
+    guard let start = space.baseAddress else { return }
+    for offset in 0..<space.count { start.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
+    withExtendedLifetime(start) {}
+    wipeBarrier(start)
+}
+
+// Not inlinable, so that the stores above cannot be seen as dead.
+@inline(never)
+@_optimize(none)
+private func wipeBarrier(_ start: UnsafeMutableRawPointer) { _ = start }
