@@ -24,7 +24,21 @@ extension ClientSession {
     }
 
     private var encryptionFacts: EncryptionFacts? {
-        client.withTLS { $0.encryptionFacts(for: server.tlsSettings) }
+        client.withTLS { tls in
+            let tlsFacts = tls.facts
+            var facts = EncryptionFacts(
+                version: Array(tlsFacts.protocolVersion.utf8), cipher: Array(tlsFacts.cipher.utf8))
+            guard server.tlsSettings.verifyClient != .off else { return facts }
+            let certificate = tls.clientCertificate()
+            facts.verification = Array(certificate.summary.utf8)
+            guard let presented = certificate.presented else { return facts }
+            facts.subject = Array(presented.subject.utf8)
+            facts.issuer = Array(presented.issuer.utf8)
+            facts.serial = Array(presented.serial.utf8)
+            facts.fingerprint = Array(presented.fingerprint.utf8)
+            facts.certificate = tls.clientCertificatePEM() ?? []
+            return facts
+        }
     }
 
     private func ask() {

@@ -6,7 +6,7 @@ import Transport
 extension ConnectionFailure {
     /// Writes what happened on a connection, at the level its cause deserves: a client's own or its network's failure
     /// is information, the same of a server behind is an error, anything out of the ordinary an alert.
-    func write(to log: Log, connection: UInt64, isClient: Bool, context: (inout LogLine) -> Void) {
+    func write(to log: Log, connection: UInt64, isClient: Bool, context: @escaping (inout LogLine) -> Void) {
         switch self {
         case .system(let error):
             let ordinary: LogLevel = isClient ? .info : .error

@@ -52,7 +52,8 @@ package struct ListenSettings: SettingsBlock {
                 handshake, whatever the port. A server may listen on many addresses; no two may be the same.
                 """
             ) { use throws(ConfigError) in
-                let listed = try ListenReader(use).read()
+                var reader = ListenReader(use)
+                let listed = try reader.read()
                 return { settings in
                     settings.addresses += listed.addresses
                     if let port = listed.firstPort { settings.firstPorts.append(port) }

@@ -1,4 +1,4 @@
-package import ApusMail
+import ApusMail
 import Auth
 package import Config
 package import EventLoop

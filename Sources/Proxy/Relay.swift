@@ -26,6 +26,8 @@ final class Relay: RelayTarget {
     /// Bytes pass through here; what the other side does not take at once is copied out.
     let buffer: UnsafeMutableRawBufferPointer
     private let limits: (UInt16) -> RelayLimits
+    /// What the last transfer failed for.
+    var failure: ConnectionFailure?
     /// Called after a session ended.
     var ended: () -> Void = {}
 
@@ -160,11 +162,7 @@ final class Relay: RelayTarget {
         let up = down == .failed ? .blocked : move(session, fromClient: true)
         if down == .failed || up == .failed {
             end(index, session.pointee.client.flags.hasFailed ? .clientFailed : .upstreamFailed)
-            return
-        }
-        let client = session.pointee.client
-        let upstream = session.pointee.upstream
-        if client.flags.isAtEnd && upstream.pendingCount == 0 || upstream.flags.isAtEnd && client.pendingCount == 0 {
+        } else if session.pointee.isFinished {
             end(index, .finished)
         } else if (down == .unfinished || up == .unfinished) && !session.pointee.isDeferred {
             session.pointee.isDeferred = true
@@ -188,53 +186,50 @@ final class Relay: RelayTarget {
         let target = endpoint(of: session, isClient: !fromClient)
         for _ in 0..<Self.buffersPerTurn {
             if target.pointee.pending != nil {
-                switch flush(target) {
-                case .done: break
-                case .blocked: return .blocked
-                case .failed(let failure):
-                    return report(failure, on: target, session, whileSending: true, isClient: !fromClient)
-                }
+                guard flush(target) != Self.failed else { return writeFailed(session, toClient: !fromClient) }
+                guard target.pointee.pending == nil else { return .blocked }
             }
             guard source.pointee.flags.isReadable, !source.pointee.flags.isAtEnd else { return .blocked }
-            switch fill(from: source) {
-            case .bytes(let count):
+            let count = fill(from: source)
+            if count > 0 {
                 session.pointee.lastActivity = loop.now
                 source.pointee.received &+= UInt64(count)
-                switch write(UnsafeRawBufferPointer(rebasing: buffer[0..<count]), to: target) {
-                case .done, .blocked: break
-                case .failed(let failure):
-                    return report(failure, on: target, session, whileSending: true, isClient: !fromClient)
-                }
-            case .nothing: return .blocked
-            case .end: source.pointee.flags.isAtEnd = true
-            case .failed(let failure):
+                guard write(UnsafeRawBufferPointer(rebasing: buffer[0..<count]), to: target) != Self.failed
+                else { return writeFailed(session, toClient: !fromClient) }
+            } else if count == Self.nothing {
+                return .blocked
+            } else {
                 // A read error counts as the end, once it was told.
-                _ = report(failure, on: source, session, whileSending: false, isClient: fromClient)
+                if count == Self.failed { readFailed(session, fromClient: fromClient) }
                 source.pointee.flags.isAtEnd = true
             }
         }
         return .unfinished
     }
 
-    private func report(
-        _ failure: ConnectionFailure, on endpoint: UnsafeMutablePointer<RelayEndpoint>,
-        _ session: UnsafeMutablePointer<RelaySession>, whileSending: Bool, isClient: Bool
-    ) -> Progress {
-        endpoint.pointee.flags.hasFailed = true
-        let activity: StaticString =
-            switch (isClient, whileSending) {
-            case (true, true): " while proxying and sending to client"
-            case (true, false): " while proxying and reading from client"
-            case (false, true): " while proxying and sending to upstream"
-            case (false, false): " while proxying and reading from upstream"
-            }
+    private func writeFailed(_ session: UnsafeMutablePointer<RelaySession>, toClient: Bool) -> Progress {
+        report(
+            toClient ? " while proxying and sending to client" : " while proxying and sending to upstream", session,
+            isClient: toClient)
+        return .failed
+    }
+
+    private func readFailed(_ session: UnsafeMutablePointer<RelaySession>, fromClient: Bool) {
+        report(
+            fromClient ? " while proxying and reading from client" : " while proxying and reading from upstream",
+            session, isClient: fromClient)
+    }
+
+    private func report(_ activity: StaticString, _ session: UnsafeMutablePointer<RelaySession>, isClient: Bool) {
+        endpoint(of: session, isClient: isClient).pointee.flags.hasFailed = true
+        guard let failure else { return }
+        self.failure = nil
         failure.write(
             to: limits(session.pointee.server).log, connection: session.pointee.number, isClient: isClient
         ) { line in
             line.append(activity)
             Self.appendContext(of: session, to: &line)
         }
-        return .failed
     }
 
     // MARK: The end

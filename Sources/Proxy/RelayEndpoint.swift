@@ -27,7 +27,7 @@ struct RelayEndpoint {
         var isEnding: Bool { get { bits & 4 != 0 } set { set(4, newValue) } }
         /// Everything the peer sent was read.
         var isAtEnd: Bool { get { bits & 8 != 0 } set { set(8, newValue) } }
-        /// The end was orderly, so that close_notify is still owed.
+        /// It failed: nobody is there to say good-bye to.
         var hasFailed: Bool { get { bits & 16 != 0 } set { set(16, newValue) } }
 
         private mutating func set(_ bit: UInt8, _ isOn: Bool) {
@@ -36,24 +36,4 @@ struct RelayEndpoint {
     }
 
     var pendingCount: Int { Int(pendingEnd &- pendingStart) }
-}
-
-/// A relaying session: two endpoints and a few numbers. It refers to no object and to no configuration.
-struct RelaySession {
-    var client = RelayEndpoint()
-    var upstream = RelayEndpoint()
-    /// The connection number of the log.
-    var number: UInt64 = 0
-    /// Milliseconds of the monotonic clock when bytes last moved.
-    var lastActivity: UInt64 = 0
-    /// `, client: ..., upstream: ...` as the log ends its lines, escaped.
-    var context: UnsafeMutablePointer<UInt8>?
-    var timer = TimerHandle.none
-    var contextLength: UInt16 = 0
-    /// The `server` block, by its position in the configuration of this generation: whose log, whose limits.
-    var server: UInt16 = 0
-    /// 0: a free slot.
-    var isLive: Bool = false
-    /// Put off to the end of the turn, so that others get theirs.
-    var isDeferred: Bool = false
 }

@@ -4,131 +4,140 @@ import Platform
 import TLS
 import Transport
 
-// Reading from one endpoint of a relay and writing to the other.
+// Reading from one endpoint of a relay and writing to the other: the hottest code there is. Outcomes are numbers, so
+// that nothing is retained, copied or destroyed on the way; what failed is kept aside in `failure`.
 
 extension Relay {
-    enum Filled { case bytes(Int), nothing, end, failed(ConnectionFailure) }
-    enum Written { case done, blocked, failed(ConnectionFailure) }
+    /// No bytes for now: wait for readiness.
+    static var nothing: Int { 0 }
+    /// No bytes ever again.
+    static var end: Int { -1 }
+    /// Look at `failure`.
+    static var failed: Int { -2 }
 
     /// Reads into the relay's buffer, as much as is there and fits.
-    func fill(from source: UnsafeMutablePointer<RelayEndpoint>) -> Filled {
+    ///
+    /// - Returns: The number of bytes, or ``nothing``, ``end`` or ``failed``.
+    func fill(from source: UnsafeMutablePointer<RelayEndpoint>) -> Int {
         if let ssl = source.pointee.ssl { return fillEncrypted(from: source, ssl) }
         switch Stream.read(source.pointee.descriptor, into: buffer) {
         case .bytes(let count):
             // Less than asked for is everything, unless the peer's FIN is behind it.
             if count < buffer.count && !source.pointee.flags.isEnding { source.pointee.flags.isReadable = false }
-            return .bytes(count)
+            return count
         case .wouldBlock:
             source.pointee.flags.isReadable = false
-            return .nothing
-        case .endOfStream: return .end
-        case .failed(let code): return .failed(.system(SystemError(call: "recv", errno: code)))
+            return Self.nothing
+        case .endOfStream: return Self.end
+        case .failed(let code): return fail(.system(SystemError(call: "recv", errno: code)))
         }
     }
 
     /// Several records make one write to the other side.
-    private func fillEncrypted(from source: UnsafeMutablePointer<RelayEndpoint>, _ ssl: OpaquePointer) -> Filled {
+    private func fillEncrypted(from source: UnsafeMutablePointer<RelayEndpoint>, _ ssl: OpaquePointer) -> Int {
+        guard let start = buffer.baseAddress else { return Self.nothing }
         var filled = 0
         while filled < buffer.count {
-            let room = buffer.count - filled
-            guard let start = buffer.baseAddress else { return .nothing }
-            let outcome = TLSRaw.read(ssl, start + filled, room)
+            let outcome = TLSRaw.read(ssl, start + filled, buffer.count - filled)
             if outcome > 0 {
                 filled += outcome
-            } else if filled > 0 && outcome < TLSRaw.wantsWrite {
-                // The end is told when what came before it has gone.
-                return .bytes(filled)
-            } else {
-                return stopped(outcome, source, filled)
+                continue
             }
+            switch outcome {
+            case TLSRaw.wantsRead: source.pointee.flags.isReadable = false
+            case TLSRaw.wantsWrite: watchOutput(source)
+            // The end is met again, and told, when what came before it has gone.
+            case _ where filled > 0: break
+            case TLSRaw.failed: return fail(.tls(TLSRaw.error("SSL_read")))
+            default: return Self.end
+            }
+            return filled
         }
-        return .bytes(filled)
-    }
-
-    /// Why a TLS read gave no more.
-    private func stopped(_ outcome: Int, _ source: UnsafeMutablePointer<RelayEndpoint>, _ filled: Int) -> Filled {
-        switch outcome {
-        case TLSRaw.wantsRead:
-            source.pointee.flags.isReadable = false
-            return filled > 0 ? .bytes(filled) : .nothing
-        case TLSRaw.wantsWrite:
-            watchOutput(source)
-            return filled > 0 ? .bytes(filled) : .nothing
-        case TLSRaw.failed: return .failed(.tls(TLSRaw.error("SSL_read")))
-        default: return .end
-        }
+        return filled
     }
 
     /// Writes, and keeps what is not taken.
-    func write(_ bytes: UnsafeRawBufferPointer, to target: UnsafeMutablePointer<RelayEndpoint>) -> Written {
+    ///
+    /// - Returns: ``nothing``, or ``failed``.
+    func write(_ bytes: UnsafeRawBufferPointer, to target: UnsafeMutablePointer<RelayEndpoint>) -> Int {
         var start = 0
         while start < bytes.count {
-            switch writeOnce(UnsafeRawBufferPointer(rebasing: bytes[start...]), to: target) {
-            case .bytes(let count): start += count
-            case .wouldBlock:
-                Self.keep(UnsafeRawBufferPointer(rebasing: bytes[start...]), in: target)
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+            let written = writeOnce(rest, to: target)
+            if written > 0 {
+                start += written
+            } else if written == Self.failed {
+                return written
+            } else {
+                Self.keep(rest, in: target)
                 watchOutput(target)
-                return .blocked
-            case .failed(let failure): return .failed(failure)
+                return Self.nothing
             }
         }
-        return .done
+        return Self.nothing
     }
 
     /// Writes what was kept; the memory goes when nothing is left.
-    func flush(_ target: UnsafeMutablePointer<RelayEndpoint>) -> Written {
-        guard target.pointee.flags.isWritable else { return .blocked }
+    ///
+    /// - Returns: ``nothing``, or ``failed``.
+    func flush(_ target: UnsafeMutablePointer<RelayEndpoint>) -> Int {
+        guard target.pointee.flags.isWritable else { return Self.nothing }
         while let pending = target.pointee.pending {
             let rest = UnsafeRawBufferPointer(
                 start: pending + Int(target.pointee.pendingStart), count: target.pointee.pendingCount)
-            switch writeOnce(rest, to: target) {
-            case .bytes(let count):
-                target.pointee.pendingStart &+= UInt32(truncatingIfNeeded: count)
-                if target.pointee.pendingCount == 0 {
-                    pending.deallocate()
-                    target.pointee.pending = nil
-                }
-            case .wouldBlock:
+            let written = writeOnce(rest, to: target)
+            guard written > 0 else {
                 watchOutput(target)
-                return .blocked
-            case .failed(let failure): return .failed(failure)
+                return written
+            }
+            target.pointee.pendingStart &+= UInt32(truncatingIfNeeded: written)
+            if target.pointee.pendingCount == 0 {
+                pending.deallocate()
+                target.pointee.pending = nil
             }
         }
-        return .done
+        return Self.nothing
     }
 
-    private enum Once { case bytes(Int), wouldBlock, failed(ConnectionFailure) }
-
-    private func writeOnce(_ bytes: UnsafeRawBufferPointer, to target: UnsafeMutablePointer<RelayEndpoint>) -> Once {
-        if let ssl = target.pointee.ssl {
-            guard let start = bytes.baseAddress else { return .bytes(0) }
-            let outcome = TLSRaw.write(ssl, start, bytes.count)
-            switch outcome {
-            case TLSRaw.wantsRead: return .wouldBlock
-            case TLSRaw.wantsWrite:
-                target.pointee.flags.isWritable = false
-                return .wouldBlock
-            case TLSRaw.closed, TLSRaw.endOfStream:
-                return .failed(.system(SystemError(call: "send", errno: EPIPE)))
-            case TLSRaw.failed: return .failed(.tls(TLSRaw.error("SSL_write")))
-            default: return .bytes(outcome)
-            }
-        }
+    /// - Returns: The number of bytes taken, or ``nothing`` when there is no room, or ``failed``.
+    private func writeOnce(_ bytes: UnsafeRawBufferPointer, to target: UnsafeMutablePointer<RelayEndpoint>) -> Int {
+        if let ssl = target.pointee.ssl { return writeEncrypted(bytes, to: target, ssl) }
         switch Stream.write(target.pointee.descriptor, bytes) {
-        case .bytes(let count): return .bytes(count)
+        case .bytes(let count): return count
         case .wouldBlock:
             target.pointee.flags.isWritable = false
-            return .wouldBlock
-        case .failed(let code): return .failed(.system(SystemError(call: "send", errno: code)))
+            return Self.nothing
+        case .failed(let code): return fail(.system(SystemError(call: "send", errno: code)))
         }
+    }
+
+    private func writeEncrypted(
+        _ bytes: UnsafeRawBufferPointer, to target: UnsafeMutablePointer<RelayEndpoint>, _ ssl: OpaquePointer
+    ) -> Int {
+        guard let start = bytes.baseAddress else { return Self.nothing }
+        let outcome = TLSRaw.write(ssl, start, bytes.count)
+        switch outcome {
+        case TLSRaw.wantsRead: return Self.nothing
+        case TLSRaw.wantsWrite:
+            target.pointee.flags.isWritable = false
+            return Self.nothing
+        case TLSRaw.closed, TLSRaw.endOfStream: return fail(.system(SystemError(call: "send", errno: EPIPE)))
+        case TLSRaw.failed: return fail(.tls(TLSRaw.error("SSL_write")))
+        default: return outcome
+        }
+    }
+
+    private func fail(_ failure: ConnectionFailure) -> Int {
+        self.failure = failure
+        return Self.failed
     }
 
     /// Copies what the other side sent and this one does not take yet. At most one buffer: nothing more is read
     /// until it is gone.
     static func keep(_ bytes: UnsafeRawBufferPointer, in target: UnsafeMutablePointer<RelayEndpoint>) {
-        guard bytes.count > 0 else { return }
+        guard let start = bytes.baseAddress, bytes.count > 0 else { return }
         let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 16)
-        copy.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        copy.copyMemory(from: start, byteCount: bytes.count)
         target.pointee.pending = copy
         target.pointee.pendingStart = 0
         target.pointee.pendingEnd = UInt32(truncatingIfNeeded: bytes.count)

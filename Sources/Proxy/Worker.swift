@@ -7,7 +7,7 @@ import CLinux
 package import EventLoop
 import Glibc
 package import Observability
-import Platform
+package import Platform
 import TLS
 import Transport
 
