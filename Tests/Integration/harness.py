@@ -543,7 +543,7 @@ class Proxy:
         self.allowed += patterns
 
     def check(self):
-        for path in self.dir.rglob("*"):
+        for path in self.dir.glob("*"):
             if not path.is_file() or path.suffix not in (".log", ".txt"):
                 continue
             data = path.read_bytes()
@@ -569,6 +569,7 @@ class ProxyTest(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
+        self.proxies = []
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="apus-test-"))
         os.chmod(self.dir, 0o755)
         if self.run_as:
@@ -579,7 +580,14 @@ class ProxyTest(unittest.TestCase):
     def prepare(self, text, **options):
         """A proxy that is configured, but not started."""
         options.setdefault("run_as", self.run_as)
-        proxy = Proxy(self.dir, text, **options)
+        place = self.dir
+        if self.proxies:  # every further proxy of a test has a directory of its own
+            place = self.dir / f"proxy{len(self.proxies) + 1}"
+            place.mkdir()
+            if self.run_as:
+                shutil.chown(place, self.run_as)
+        proxy = Proxy(options.pop("directory", place), text, **options)
+        self.proxies.append(proxy)
         self.addCleanup(proxy.kill_rest)
         return proxy
 

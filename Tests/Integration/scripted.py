@@ -178,7 +178,7 @@ class AuthService(Server):
                 request = Request(head + b"\r\n\r\n", wire)
                 answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
                 self.requests.append(request)
-            if callable(answer):
+            if callable(answer) and answer is not hold:
                 answer = answer(request)
             if answer is None:
                 return
