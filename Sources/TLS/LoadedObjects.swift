@@ -101,6 +101,10 @@ final class PrivateKey {
     }
 }
 
+/// A `pem_password_cb`.
+private typealias Answer =
+    @convention(c) (UnsafeMutablePointer<CChar>?, CInt, CInt, UnsafeMutableRawPointer?) -> CInt
+
 /// The passphrase being tried; what the library's callback finds through its user pointer.
 private final class PasswordAttempt {
     private let passwords: PasswordList?
@@ -129,7 +133,7 @@ private final class PasswordAttempt {
         }
     }
 
-    static var answer: pem_password_cb {
+    static var answer: Answer {
         { space, size, _, user in
             guard let space, let user, size > 0 else { return -1 }
             let attempt = Unmanaged<PasswordAttempt>.fromOpaque(user).takeUnretainedValue()

@@ -1,5 +1,5 @@
 import COpenSSL
-package import Config
+import Config
 import Glibc
 
 /// Where a certificate, key or list comes from, by the word in the configuration.

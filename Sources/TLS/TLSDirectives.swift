@@ -1,4 +1,4 @@
-package import Config
+import Config
 
 // How the directives of TLSSettings are written. Order within a group: as the manual shows them.
 
@@ -131,7 +131,8 @@ extension TLSSettings {
                 "The number of intermediate certificates allowed above a client's."),
             Directive(
                 "ssl_client_certificate", in: everywhere, \.clientCertificate, .optional(.string("file")),
-                "A PEM file of the authorities that client certificates are checked with; clients are told their names."),
+                "A PEM file of the authorities that client certificates are checked with; clients are told their names."
+            ),
             Directive(
                 "ssl_trusted_certificate", in: everywhere, \.trustedCertificate, .optional(.string("file")),
                 "A PEM file of more authorities, whose names clients are not told."),

@@ -1,11 +1,11 @@
 public import COpenSSL
-public import Glibc
+import Glibc
 
 /// Reading and writing on a bare `SSL *`, for the relay, whose sessions own no Swift object.
 ///
 /// Results are counts or one of the negative codes; ``TLSSession`` gives the same as values. What failed is found by
 /// ``error(_:)``, called at once.
-package enum TLSRaw {
+@usableFromInline package enum TLSRaw {
     @inlinable package static var wantsRead: Int { -1 }
     @inlinable package static var wantsWrite: Int { -2 }
     /// The peer has sent close_notify.

@@ -75,7 +75,9 @@ package struct TLSSession: ~Copyable {
         guard result < 0 else { return result == 1 ? .done : .wantsRead }
         let outcome = TLSRaw.outcome(ssl, result)
         // Bytes the peer had still on their way are of no interest any more.
-        if outcome == TLSRaw.failed, openssl_error_reason(ERR_peek_last_error()) == SSL_R_APPLICATION_DATA_AFTER_CLOSE_NOTIFY {
+        if outcome == TLSRaw.failed,
+            openssl_error_reason(ERR_peek_last_error()) == SSL_R_APPLICATION_DATA_AFTER_CLOSE_NOTIFY
+        {
             ERR_clear_error()
             return .closed
         }

@@ -1,5 +1,5 @@
 import CLinux
-import Zones
+package import Zones
 
 /// Sessions in memory that all workers share: session ID to the library's DER form.
 ///
