@@ -34,8 +34,7 @@ public final class Block {
     public private(set) unowned var parent: Block?
     public private(set) var children: [Block] = []
     private var stores: [(inout Settings) -> Void] = []
-    /// How often each directive stands in this block.
-    public private(set) var uses: [String: Int] = [:]
+    private var usedArguments: [String: [[Word]]] = [:]
 
     public init(name: String, position: Position, parent: Block?) {
         (self.name, self.position, self.parent) = (name, position, parent)
@@ -43,11 +42,17 @@ public final class Block {
 
     public func add(_ child: Block) { children.append(child) }
 
+    /// How often each directive stands in this block.
+    public var uses: [String: Int] { usedArguments.mapValues(\.count) }
+
     /// Records one use of a directive and, except for block directives, what it stores.
-    public func record(_ name: String, _ store: ((inout Settings) -> Void)? = nil) {
-        uses[name, default: 0] += 1
+    public func record(_ name: String, arguments: [Word] = [], _ store: ((inout Settings) -> Void)? = nil) {
+        usedArguments[name, default: []].append(arguments)
         if let store { stores.append(store) }
     }
+
+    /// The arguments of each use of a directive so far in this block.
+    public func arguments(of name: String) -> [[Word]] { usedArguments[name] ?? [] }
 
     /// This block's settings: those of its parent with its own on top.
     public var settings: Settings {

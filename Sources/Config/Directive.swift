@@ -110,14 +110,19 @@ public final class LoadingEnvironment {
     public let configurationPrefix: String
     /// Called with each warning, complete with its place.
     public var warn: (String) -> Void
+    /// Called with each notice, complete with its place.
+    public var notice: (String) -> Void
     /// Notes of one directive for its next uses, by a name of the directive's choice.
     public var notes: [String: Any] = [:]
     /// Whether the process may change its user.
     public let isPrivileged: Bool
 
-    public init(prefix: String, configurationPrefix: String, isPrivileged: Bool, warn: @escaping (String) -> Void) {
+    public init(
+        prefix: String, configurationPrefix: String, isPrivileged: Bool, warn: @escaping (String) -> Void,
+        notice: @escaping (String) -> Void = { _ in }
+    ) {
         (self.prefix, self.configurationPrefix, self.isPrivileged) = (prefix, configurationPrefix, isPrivileged)
-        self.warn = warn
+        (self.warn, self.notice) = (warn, notice)
     }
 
     /// `name`, prefixed unless it is absolute.
@@ -135,14 +140,20 @@ public struct DirectiveUse {
     public let position: Position
     /// No earlier use stands in this block.
     public let isFirst: Bool
+    /// The arguments of the earlier uses in this block, in their order.
+    public let earlier: [[Word]]
     public let environment: LoadingEnvironment
 
-    public init(name: String, arguments: [Word], position: Position, isFirst: Bool, environment: LoadingEnvironment) {
+    public init(
+        name: String, arguments: [Word], position: Position, isFirst: Bool, environment: LoadingEnvironment,
+        earlier: [[Word]] = []
+    ) {
         self.name = name
         self.arguments = arguments
         self.position = position
         self.isFirst = isFirst
         self.environment = environment
+        self.earlier = earlier
     }
 
     /// `TEXT in F:L`.
@@ -150,5 +161,7 @@ public struct DirectiveUse {
     /// `"NAME" directive PHRASE in F:L`.
     public func phrase(_ text: String) -> ConfigError { error("\"\(name)\" directive \(text)") }
     /// Logs `TEXT in F:L` at level warn.
-    public func warn(_ text: String) { environment.warn("\(text) in \(position.description)") }
+    public func warn(_ text: String) { environment.warn(ConfigError.assembled(text, at: position)) }
+    /// Logs `TEXT in F:L` at level notice.
+    public func notice(_ text: String) { environment.notice(ConfigError.assembled(text, at: position)) }
 }
