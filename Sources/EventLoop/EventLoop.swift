@@ -7,10 +7,9 @@ import Glibc
 package import Platform
 
 /// Whoever hears about a descriptor.
-package class EventSource {
-    package init() {}
+package protocol EventSource: AnyObject {
     /// The descriptor became ready. May remove and close it.
-    package func ready(_ events: Events) {}
+    func ready(_ events: Events)
 }
 
 /// Hears about the descriptors that were handed over with ``EventLoop/retarget(_:toRelay:)``.
@@ -31,7 +30,7 @@ package final class EventLoop {
     private struct Slot {
         var generation: UInt32
         var relay: UInt32
-        var source: Unmanaged<EventSource>?
+        var source: (any EventSource)?
     }
     private static let noRelay = UInt32.max
 
@@ -65,7 +64,7 @@ package final class EventLoop {
     }
 
     deinit {
-        for slot in slots { slot.source?.release() }
+        slots.deinitialize()
         slots.deallocate()
         ready.deallocate()
     }
@@ -73,9 +72,11 @@ package final class EventLoop {
     // MARK: Registrations
 
     /// Registers a descriptor; the source is kept alive until it is removed.
-    package func add(_ descriptor: CInt, _ events: Events, _ source: EventSource) throws(SystemError) -> Registration {
+    package func add(_ descriptor: CInt, _ events: Events, _ source: any EventSource) throws(SystemError)
+        -> Registration
+    {
         let index = takeSlot()
-        slots[index].source = .passRetained(source)
+        slots[index].source = source
         slots[index].relay = Self.noRelay
         let token = UInt64(slots[index].generation) << 32 | UInt64(index)
         guard linux_epoll_ctl(epoll.number, EPOLL_CTL_ADD, descriptor, events.rawValue, UInt(token)) == 0 else {
@@ -105,10 +106,19 @@ package final class EventLoop {
     /// Hands a registration over to the relay: from now on ``relays`` hears of it, by `index`. No system call.
     package func retarget(_ registration: Registration, toRelay index: UInt32) {
         guard let slot = slot(of: registration.token) else { return }
-        slots[slot].source?.release()
         slots[slot].source = nil
         slots[slot].relay = index
     }
+
+    /// Gives a registration to another source. No system call.
+    package func retarget(_ registration: Registration, to source: any EventSource) {
+        guard let slot = slot(of: registration.token) else { return }
+        slots[slot].relay = Self.noRelay
+        slots[slot].source = source
+    }
+
+    /// How many descriptors are registered: what `worker_connections` limits.
+    package var registrationCount: Int { usedSlots - freeSlots.count }
 
     private func slot(of token: UInt64) -> Int? {
         let index = Int(UInt32(truncatingIfNeeded: token))
@@ -132,7 +142,6 @@ package final class EventLoop {
     }
 
     private func giveBack(_ index: Int) {
-        slots[index].source?.release()
         slots[index].source = nil
         slots[index].relay = Self.noRelay
         slots[index].generation &+= 1
@@ -184,9 +193,8 @@ package final class EventLoop {
         if slots[index].relay != Self.noRelay {
             relays?.relayReady(slots[index].relay, events)
         } else if let source = slots[index].source {
-            // Kept alive while it works: it may take itself out.
-            let strong = source.takeUnretainedValue()
-            strong.ready(events)
+            // Held here while it works: it may take itself out.
+            source.ready(events)
         }
     }
 

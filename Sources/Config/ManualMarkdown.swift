@@ -1,0 +1,30 @@
+extension Manual {
+    /// The manual as Markdown, to be read with the sources.
+    package var markdown: String {
+        let head = "# Configuration of Apus\n\nPrinted by `apus` from the declarations of its directives.\n"
+        return ([head] + chapters.map { Self.markdown(of: $0) }).joined(separator: "\n")
+    }
+
+    private static func markdown(of chapter: Chapter) -> String {
+        (["## \(escaped(chapter.title))\n"] + chapter.entries.map { markdown(of: $0) }).joined(separator: "\n")
+    }
+
+    private static func markdown(of entry: Entry) -> String {
+        let facts = entry.facts.map { "- \($0.label): \($0.isCode ? code($0.text) : escaped($0.text))\n" }
+        return "### \(code(entry.name))\n\n\(facts.joined())\n\(escaped(entry.documentation))\n"
+    }
+
+    /// A code span; text with a backquote needs a longer fence.
+    private static func code(_ text: String) -> String { text.contains("`") ? "`` \(text) ``" : "`\(text)`" }
+
+    /// Text that means nothing to Markdown, apart from the code spans that documentation may have.
+    private static func escaped(_ text: String) -> String {
+        var (result, isCode) = ("", false)
+        for character in text {
+            if character == "`" { isCode.toggle() }
+            if !isCode && "*_<\\[".contains(character) { result.append("\\") }
+            result.append(character)
+        }
+        return result
+    }
+}

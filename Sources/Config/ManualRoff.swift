@@ -1,0 +1,46 @@
+extension Manual {
+    /// The manual as the page `apus.conf(5)`, for man(1).
+    package var roff: String {
+        let head = """
+            .TH APUS.CONF 5 "" Apus "File formats"
+            .SH NAME
+            apus.conf \\- configuration of the mail proxy apus
+            .SH DESCRIPTION
+            A directive is a name and its arguments, ended by a semicolon; a block has braces instead. Words are separated
+            by blanks and may stand in quotes. A number sign starts a comment.
+
+            """
+        return head + chapters.map { Self.roff(of: $0) }.joined() + ".SH SEE ALSO\n.BR apus (8)\n"
+    }
+
+    private static func roff(of chapter: Chapter) -> String {
+        ".SH \"\(escaped(chapter.title.uppercased()).replacing("\"", with: "\\(dq"))\"\n"
+            + chapter.entries.map { roff(of: $0) }.joined()
+    }
+
+    private static func roff(of entry: Entry) -> String {
+        let facts = entry.facts.map { fact in
+            "\(fact.label): \(fact.isCode ? "\\fB\(escaped(fact.text))\\fR" : escaped(fact.text))\n.br\n"
+        }
+        return ".SS \(escaped(entry.name))\n\(facts.joined())\(paragraph(entry.documentation))\n"
+    }
+
+    /// Documentation, its code spans in bold.
+    private static func paragraph(_ text: String) -> String {
+        let spans = text.split(separator: "`", omittingEmptySubsequences: false).enumerated().map { index, span in
+            index.isMultiple(of: 2) ? escaped(String(span)) : "\\fB\(escaped(String(span)))\\fR"
+        }
+        return ".PP\n\(guarded(spans.joined()))"
+    }
+
+    private static func escaped(_ text: String) -> String {
+        guarded(text.replacing("\\", with: "\\e").replacing("-", with: "\\-"))
+    }
+
+    /// A line of text that starts with a point or an apostrophe would be taken for a request.
+    private static func guarded(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { $0.hasPrefix(".") || $0.hasPrefix("'") ? "\\&\($0)" : String($0) }
+            .joined(separator: "\n")
+    }
+}
