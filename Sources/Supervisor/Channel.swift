@@ -11,7 +11,8 @@ final class Channel: EventSource {
     }
 
     let socket: CInt
-    private let loop: EventLoop
+    // Outlives it, and holds it: an owning reference would be a circle.
+    private unowned let loop: EventLoop
     private var registration = Registration.none
     private var waiting: [Waiting] = []
     private let receive: ([UInt8], CInt) -> Void
@@ -29,7 +30,6 @@ final class Channel: EventSource {
         self.loop = loop
         self.receive = receive
         self.ended = ended
-        super.init()
         registration = try loop.add(socket, .input, self)
     }
 
@@ -57,7 +57,7 @@ final class Channel: EventSource {
         try? loop.modify(registration, socket, [.input, .output])
     }
 
-    override func ready(_ events: Events) {
+    func ready(_ events: Events) {
         if events.canWrite { flush() }
         guard events.canRead else { return }
         while true {
@@ -92,11 +92,10 @@ final class SignalSource: EventSource {
     init(_ loop: EventLoop, receive: @escaping (Signals.Received) -> Void) throws(SystemError) {
         descriptor = try Signals.open()
         self.receive = receive
-        super.init()
         _ = try loop.add(descriptor.number, .input, self)
     }
 
-    override func ready(_ events: Events) {
+    func ready(_ events: Events) {
         while let signal = Signals.read(descriptor.number) { receive(signal) }
     }
 }
