@@ -88,12 +88,12 @@ extension Server {
     convenience init(_ plan: ServerPlan, provider: any AuthProvider, log: Log) {
         let settings = plan.settings[ServerSettings.self]
         let tlsSettings = plan.settings[TLSSettings.self]
-        let startTLS: StartTLSPolicy =
-            switch tlsSettings.startTLS {
-            case .off: .off
-            case .on: .on
-            case .only: .only
-            }
+        let startTLS: StartTLSPolicy
+        switch tlsSettings.startTLS {
+        case .off: startTLS = .off
+        case .on: startTLS = .on
+        case .only: startTLS = .only
+        }
         plan.context?.warn = { text in log.write(.warning, text) }
         self.init(
             index: UInt16(truncatingIfNeeded: plan.index), declaration: plan.declaration,
@@ -101,7 +101,7 @@ extension Server {
                 ServiceContext(
                     serverName: plan.serverName, startTLS: startTLS, isStrict: settings.isStrict,
                     settings: plan.settings)),
-            provider: provider, settings: settings, tls: plan.context, tlsSettings: tlsSettings,
+            provider: provider, settings: settings, startTLS: startTLS, tls: plan.context, tlsSettings: tlsSettings,
             serverName: plan.serverName, log: log)
     }
 }
