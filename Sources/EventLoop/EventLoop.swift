@@ -110,6 +110,16 @@ package final class EventLoop {
         slots[slot].relay = index
     }
 
+    /// Gives a registration to another source. No system call.
+    package func retarget(_ registration: Registration, to source: any EventSource) {
+        guard let slot = slot(of: registration.token) else { return }
+        slots[slot].relay = Self.noRelay
+        slots[slot].source = source
+    }
+
+    /// How many descriptors are registered: what `worker_connections` limits.
+    package var registrationCount: Int { usedSlots - freeSlots.count }
+
     private func slot(of token: UInt64) -> Int? {
         let index = Int(UInt32(truncatingIfNeeded: token))
         guard index < usedSlots, slots[index].generation == UInt32(truncatingIfNeeded: token >> 32) else { return nil }

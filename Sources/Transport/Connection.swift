@@ -151,6 +151,8 @@ package final class Connection: EventSource {
     /// Reads once. With less than `space` filled everything is read, until the delegate hears again.
     package func receive(into space: UnsafeMutableRawBufferPointer) -> Received {
         guard descriptor >= 0 else { return .endOfStream }
+        // Reading nothing would look like the end.
+        guard space.count > 0 else { return .wouldBlock }
         return tls == nil ? receivePlain(into: space) : receiveEncrypted(into: space)
     }
 
