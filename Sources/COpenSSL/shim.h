@@ -48,7 +48,6 @@ static inline int openssl_set_version_range(SSL_CTX *ctx, int low, int high) {
 static inline int openssl_set_groups(SSL_CTX *ctx, const char *list) { return SSL_CTX_set1_curves_list(ctx, list); }
 static inline int openssl_ssl_session_index(void) { return SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
 static inline int openssl_context_index(void) { return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
-static inline X509 *openssl_peer_certificate(const SSL *ssl) { return SSL_get1_peer_certificate(ssl); }
 static inline int openssl_reusable(SSL *ssl) { return SSL_session_reused(ssl); }
 static inline int openssl_options_without_tickets(const SSL *ssl) { return (SSL_get_options(ssl) & SSL_OP_NO_TICKET) != 0; }
 static inline const char *openssl_server_name(const SSL *ssl) {

@@ -10,7 +10,7 @@ final class ContextBuilder {
     let zones: ZoneRegistry
     let handle: ContextHandle
 
-    /// What sessions must have in common: see `ContextBuilder+Sessions`.
+    /// What sessions must have in common: collected by `ContextCertificates`, hashed by `ContextSessions`.
     var identity: [UInt8] = []
     var sessionTable: TLSSessionTable?
     var ticketKeys: TicketKeys?
@@ -102,7 +102,7 @@ final class ContextBuilder {
     }
 
     private func setCurves() throws(ConfigError) {
-        // An nginx of old wrote `auto` into its examples; the library has no such name.
+        // The library's default; it has no name for it.
         guard settings.curves != "auto" else { return }
         guard openssl_set_groups(context, settings.curves) == 1 else {
             throw OpenSSLErrors.configError("SSL_CTX_set1_curves_list(\"\(settings.curves)\") failed")

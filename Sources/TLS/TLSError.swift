@@ -25,10 +25,10 @@ package struct TLSError: Error, Equatable {
     ///
     /// - Parameter code: The value of `errno` right after the call, if the library blames the socket.
     init(_ call: String, errno code: CInt = 0) {
-        let reason = openssl_error_reason(ERR_peek_last_error())
+        let last = ERR_peek_last_error()
         self.call = call
         text = OpenSSLErrors.drain()
-        isPeersFault = text.isEmpty ? Self.isOrdinary(code) : OpenSSLErrors.isPeersFault(reason: reason)
+        isPeersFault = text.isEmpty ? Self.isOrdinary(code) : OpenSSLErrors.isPeersFault(last)
         systemErrno = code
     }
 
@@ -71,8 +71,9 @@ enum OpenSSLErrors {
     }
 
     /// Reasons that a peer can bring about at will. Alerts it sent have reasons from 1000 on.
-    static func isPeersFault(reason: CInt) -> Bool {
-        switch reason {
+    static func isPeersFault(_ code: UInt) -> Bool {
+        guard openssl_error_library(code) == ERR_LIB_SSL else { return false }
+        return switch openssl_error_reason(code) {
         case 1000...1255: true
         case SSL_R_APP_DATA_IN_HANDSHAKE, SSL_R_BAD_CHANGE_CIPHER_SPEC, SSL_R_BAD_CIPHER, SSL_R_BAD_DATA,
             SSL_R_BAD_DH_VALUE, SSL_R_BAD_DIGEST_LENGTH, SSL_R_BAD_EARLY_DATA, SSL_R_BAD_ECC_CERT, SSL_R_BAD_ECPOINT,
