@@ -1,4 +1,4 @@
-package import Config
+import Config
 import Glibc
 package import Observability
 package import Platform

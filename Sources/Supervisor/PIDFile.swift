@@ -1,11 +1,13 @@
 import Config
 import Glibc
 import Observability
-import Platform
+package import Platform
 
 /// The file that names the master. Whoever waits for it may rely on open sockets and caught signals.
-struct PIDFile {
-    let path: String
+package struct PIDFile {
+    package let path: String
+
+    package init(path: String) { self.path = path }
 
     /// Whether it could be written: a test creates an empty one, as nginx does.
     func test() throws(ConfigError) { try open(truncating: false, text: "") }
@@ -39,10 +41,10 @@ struct PIDFile {
     }
 
     /// Why the number in a pid file cannot be had.
-    enum ReadingFailure: Error, Equatable { case cannotOpen(SystemError), notANumber(String) }
+    package enum ReadingFailure: Error, Equatable { case cannotOpen(SystemError), notANumber(String) }
 
     /// The number of the master (`apus -s`).
-    func read() throws(ReadingFailure) -> CInt {
+    package func read() throws(ReadingFailure) -> CInt {
         let number = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard number >= 0 else { throw .cannotOpen(.last("open")) }
         _ = close(number)

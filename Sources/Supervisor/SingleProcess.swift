@@ -10,8 +10,8 @@ final class SingleProcess {
     private let serial: SharedCounter
     private var current: Generation
     private var openSockets: [ListeningSocket]
-    /// Bodies of earlier configurations live on for their sessions.
-    private var bodies: [any WorkerBody] = []
+    /// By the number of their configuration; those of earlier ones live on for their sessions.
+    private var bodies: [Int: any WorkerBody] = [:]
     private var loop: EventLoop?
     private var signals: SignalSource?
 
@@ -47,9 +47,9 @@ final class SingleProcess {
             loop: loop, sockets: generation.sockets.sockets.map { fcntl($0.descriptor, F_DUPFD_CLOEXEC, 3) },
             log: generation.log, logs: generation.logs, core: generation.core, events: generation.events,
             helperSocket: nil, workerIndex: 0, generation: generation.number, serial: serial, report: {},
-            finished: {})
+            finished: { [unowned self] in loop.later { self.bodies[generation.number] = nil } })
         let body = generation.service.makeWorker(context)
-        bodies.append(body)
+        bodies[generation.number] = body
         body.start()
     }
 
@@ -74,8 +74,7 @@ final class SingleProcess {
             let old = current
             current = try loader.open(configuration, after: old, sockets: openSockets, log: log)
             serve(current)
-            bodies.first?.quit()
-            bodies.removeFirst()
+            bodies[old.number]?.quit()
             if old.pidFile.path != current.pidFile.path { old.pidFile.remove(log: log) }
             closeUnwantedSockets()
         } catch {
