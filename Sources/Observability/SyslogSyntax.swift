@@ -37,7 +37,7 @@ extension SyslogParameters {
     }
 
     private mutating func setServer(_ value: String, _ use: borrowing DirectiveUse) throws(ConfigError) {
-        do {
+        do throws(AddressSyntaxError) {
             server = try SocketAddress.parse(Array(value.utf8), defaultPort: 514)[0]
             serverText = server.text
         } catch {

@@ -3,9 +3,6 @@ import Platform
 
 // The directives of the main block that have a grammar of their own.
 
-/// Whom workers run as.
-package typealias WorkerUser = UserIdentity
-
 extension CoreSettings {
     static var userDirective: Directive<CoreSettings> {
         Directive(
@@ -25,7 +22,7 @@ extension CoreSettings {
             guard use.isFirst else { throw use.phrase("is duplicate") }
             let name = use.arguments[0].text
             let groupName = use.arguments.count > 1 ? use.arguments[1].text : name
-            do {
+            do throws(ConfigError) {
                 let user = try UserIdentity(name: name, groupName: groupName)
                 return { $0.user = user }
             } catch {
@@ -119,7 +116,7 @@ extension UserIdentity {
     /// - Throws: `getpwnam("U") failed`, with the system's reason where it gave one.
     init(name: String, groupName: String) throws(ConfigError) {
         var (call, subject) = ("getpwnam", name)
-        do {
+        do throws(SystemError) {
             let user = try UserIdentity.number(ofUser: name)
             (call, subject) = ("getgrnam", groupName)
             self.init(name: name, user: user, group: try UserIdentity.number(ofGroup: groupName))

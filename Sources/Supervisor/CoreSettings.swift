@@ -1,4 +1,5 @@
 package import Config
+package import Platform
 
 /// What the main block says about processes.
 package struct CoreSettings: SettingsBlock {
@@ -14,7 +15,7 @@ package struct CoreSettings: SettingsBlock {
     package var isDaemon = true
     package var hasMaster = true
     /// Whom workers run as; nil for the built-in user.
-    package var user: WorkerUser?
+    package var user: UserIdentity?
     package var workerCount = WorkerCount.fixed(1)
     package var affinity: ProcessorAffinity?
     package var priority = 0

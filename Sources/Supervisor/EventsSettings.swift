@@ -82,7 +82,7 @@ package struct EventsSettings: SettingsBlock {
             if hasLowBits { use.warn("low address bits of \(word.text) are meaningless") }
             return [network]
         }
-        do {
+        do throws(AddressSyntaxError) {
             return try SocketAddress.resolve(word.bytes, port: 0).map { AddressNetwork($0.host) }
         } catch {
             throw use.error("\(error.text) in debug_connection \"\(word.text)\"")
