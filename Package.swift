@@ -59,6 +59,7 @@ let package = Package(
         tests(of: "Observability"),
         tests(of: "Zones"),
         tests(of: "EventLoop"),
+        tests(of: "Supervisor"),
         tests(of: "TLS"),
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
