@@ -1,160 +1,62 @@
-// What Glibc's Swift module lacks: Linux headers, variadic functions, GNU-only calls and macros, one line each.
+// What Glibc's Swift module lacks: Linux headers, variadic functions, GNU-only calls and macros, one function each.
+// The bodies are in CLinux.c: with _GNU_SOURCE in this header, its view of libc would clash with Swift's.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <grp.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <pwd.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <sys/utsname.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 // epoll
-static inline int linux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
-static inline int linux_epoll_ctl(int epoll, int operation, int fd, unsigned int events, unsigned long token) {
-    struct epoll_event event = { .events = events, .data = { .u64 = token } };
-    return epoll_ctl(epoll, operation, fd, &event);
-}
+int linux_epoll_create(void);
+int linux_epoll_ctl(int epoll, int operation, int fd, unsigned int events, unsigned long token);
 #define LINUX_EPOLLET 0x80000000u
 #define LINUX_EPOLLEXCLUSIVE 0x10000000u
 
 // sockets
-static inline int linux_accept4(int fd, void *address, unsigned int *length) {
-    return accept4(fd, (struct sockaddr *)address, (socklen_t *)length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
-static inline int linux_socket_stream(int family, int protocol) {
-    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-}
-static inline int linux_socket_datagram(int family) { return socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
-static inline int linux_socketpair_stream(int pair[2]) {
-    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
-}
-static inline int linux_socketpair_seqpacket(int pair[2]) {
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
-}
-static inline int linux_connect(int fd, const void *address, unsigned int length) {
-    return connect(fd, (const struct sockaddr *)address, length);
-}
-static inline int linux_bind(int fd, const void *address, unsigned int length) {
-    return bind(fd, (const struct sockaddr *)address, length);
-}
-static inline int linux_getsockname(int fd, void *address, unsigned int *length) {
-    return getsockname(fd, (struct sockaddr *)address, (socklen_t *)length);
-}
-static inline int linux_setsockopt_int(int fd, int level, int option, int value) {
-    return setsockopt(fd, level, option, &value, sizeof value);
-}
-static inline int linux_getsockopt_int(int fd, int level, int option, int *value) {
-    socklen_t length = sizeof *value;
-    return getsockopt(fd, level, option, value, &length);
-}
-static inline long linux_send(int fd, const void *bytes, unsigned long count) {
-    return send(fd, bytes, count, MSG_NOSIGNAL);
-}
-static inline long linux_recv(int fd, void *bytes, unsigned long count) { return recv(fd, bytes, count, 0); }
-static inline long linux_peek(int fd, void *bytes, unsigned long count) { return recv(fd, bytes, count, MSG_PEEK); }
+int linux_accept4(int fd, void *address, unsigned int *length);
+int linux_socket_stream(int family, int protocol);
+int linux_socket_datagram(int family);
+int linux_socketpair_stream(int pair[2]);
+int linux_socketpair_seqpacket(int pair[2]);
+int linux_connect(int fd, const void *address, unsigned int length);
+int linux_bind(int fd, const void *address, unsigned int length);
+int linux_getsockname(int fd, void *address, unsigned int *length);
+int linux_setsockopt_int(int fd, int level, int option, int value);
+int linux_getsockopt_int(int fd, int level, int option, int *value);
+long linux_send(int fd, const void *bytes, unsigned long count);
+long linux_recv(int fd, void *bytes, unsigned long count);
+long linux_peek(int fd, void *bytes, unsigned long count);
 
 // One message over a UNIX socket, with at most one descriptor (-1: none).
-static inline long linux_send_with_fd(int fd, const void *bytes, unsigned long count, int passed) {
-    struct iovec part = { .iov_base = (void *)bytes, .iov_len = count };
-    union { struct cmsghdr header; char space[CMSG_SPACE(sizeof(int))]; } control;
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-    if (passed >= 0) {
-        memset(&control, 0, sizeof control);
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control.space;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &passed, sizeof(int));
-    }
-    return sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-static inline long linux_receive_with_fd(int fd, void *bytes, unsigned long count, int *passed) {
-    struct iovec part = { .iov_base = bytes, .iov_len = count };
-    union { struct cmsghdr header; char space[CMSG_SPACE(sizeof(int))]; } control;
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space };
-    *passed = -1;
-    long result = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    if (result < 0) return result;
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); h; h = CMSG_NXTHDR(&message, h))
-        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) memcpy(passed, CMSG_DATA(h), sizeof(int));
-    return result;
-}
+long linux_send_with_fd(int fd, const void *bytes, unsigned long count, int passed);
+long linux_receive_with_fd(int fd, void *bytes, unsigned long count, int *passed);
 
 // descriptors
-static inline int linux_open(const char *path, int flags, unsigned int mode) { return open(path, flags, mode); }
-static inline int linux_set_cloexec(int fd, int on) { return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0); }
-static inline int linux_set_nonblocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
-static inline int linux_pipe(int pair[2]) { return pipe2(pair, O_CLOEXEC | O_NONBLOCK); }
-static inline int linux_pipe_size(int fd, int size) { return fcntl(fd, F_SETPIPE_SZ, size); }
-static inline long linux_splice(int from, int to, unsigned long count) {
-    return splice(from, NULL, to, NULL, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-}
-static inline int linux_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
-static inline void *linux_map_shared(unsigned long size, int fd) {
-    void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
-    return start == MAP_FAILED ? NULL : start;
-}
+int linux_open(const char *path, int flags, unsigned int mode);
+int linux_set_cloexec(int fd, int on);
+int linux_set_nonblocking(int fd);
+int linux_pipe(int pair[2]);
+int linux_pipe_size(int fd, int size);
+long linux_splice(int from, int to, unsigned long count);
+int linux_memfd(const char *name);
+void *linux_map_shared(unsigned long size, int fd);
 
 // signals
-static inline int linux_signalfd(int fd, const sigset_t *set) { return signalfd(fd, set, SFD_NONBLOCK | SFD_CLOEXEC); }
-static inline void linux_signal_default(int number) { signal(number, SIG_DFL); }
-static inline void linux_signal_ignore(int number) { signal(number, SIG_IGN); }
-static inline int linux_wait_exited(int status) { return WIFEXITED(status); }
-static inline int linux_wait_exit_code(int status) { return WEXITSTATUS(status); }
-static inline int linux_wait_signal(int status) { return WTERMSIG(status); }
-static inline int linux_wait_core(int status) { return WCOREDUMP(status); }
+int linux_signalfd(int fd, const sigset_t *set);
+void linux_signal_default(int number);
+void linux_signal_ignore(int number);
+int linux_wait_exited(int status);
+int linux_wait_exit_code(int status);
+int linux_wait_signal(int status);
+int linux_wait_core(int status);
 
 // processes
-static inline int linux_prctl(int option, unsigned long value) { return prctl(option, value, 0, 0, 0); }
-static inline int linux_set_affinity(const unsigned char *cpus, int count) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    for (int i = 0; i < count && i < CPU_SETSIZE; i++) if (cpus[i]) CPU_SET(i, &set);
-    return sched_setaffinity(0, sizeof set, &set);
-}
-static inline int linux_set_limit(int resource, unsigned long value) {
-    struct rlimit limit = { value, value };
-    return setrlimit((__rlimit_resource_t)resource, &limit);
-}
-static inline int linux_get_limit(int resource, unsigned long *soft, unsigned long *hard) {
-    struct rlimit limit;
-    int result = getrlimit((__rlimit_resource_t)resource, &limit);
-    *soft = limit.rlim_cur;
-    *hard = limit.rlim_max;
-    return result;
-}
-static inline int linux_set_priority(int value) { return setpriority(PRIO_PROCESS, 0, value); }
-static inline void linux_wipe(void *start, unsigned long count) { explicit_bzero(start, count); }
+int linux_prctl(int option, unsigned long value);
+int linux_set_affinity(const unsigned char *cpus, int count);
+int linux_set_limit(int resource, unsigned long value);
+int linux_get_limit(int resource, unsigned long *soft, unsigned long *hard);
+int linux_set_priority(int value);
+void linux_wipe(void *start, unsigned long count);
 
 // clocks
-static inline unsigned long linux_monotonic_milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned long)now.tv_sec * 1000ul + (unsigned long)now.tv_nsec / 1000000ul;
-}
+unsigned long linux_monotonic_milliseconds(void);

@@ -1,0 +1,216 @@
+// The event loop of a process: hands out readiness and timers, and runs work put off to the end of a turn.
+// Master, workers and helpers each have one, made after fork. It knows descriptors by number and owns none:
+// whoever registers one takes it out before closing it.
+
+import CLinux
+import Glibc
+package import Platform
+
+/// Whoever hears about a descriptor.
+package protocol EventSource: AnyObject {
+    /// The descriptor became ready. May remove and close it.
+    func ready(_ events: Events)
+}
+
+/// Hears about the descriptors that were handed over with ``EventLoop/retarget(_:toRelay:)``.
+package protocol RelayTarget: AnyObject {
+    /// `index` is what the descriptor was handed over with.
+    func relayReady(_ index: UInt32, _ events: Events)
+    /// The timer of a relay ran out.
+    func relayTimeout(_ index: UInt32)
+}
+
+/// A registration: slot and generation. Events of an earlier user of the slot do not reach the next.
+package struct Registration: Equatable, Sendable {
+    package let token: UInt64
+    package static var none: Registration { Registration(token: .max) }
+}
+
+package final class EventLoop {
+    private struct Slot {
+        var generation: UInt32
+        var relay: UInt32
+        var source: (any EventSource)?
+    }
+    private static let noRelay = UInt32.max
+
+    private let epoll: FileDescriptor
+    private let ready: UnsafeMutableBufferPointer<epoll_event>
+    private var slots: UnsafeMutableBufferPointer<Slot>
+    private var freeSlots: [UInt32] = []
+    private var usedSlots = 0
+    private var deferred: [() -> Void] = []
+    package let timers = TimerQueue()
+    /// Where relays are handled; set once by the worker, which outlives the loop's running.
+    package unowned(unsafe) var relays: (any RelayTarget)?
+    /// Set by whoever wants the loop to end.
+    package var isStopped = false
+    /// Milliseconds of the monotonic clock at the beginning of this turn.
+    package private(set) var now = MonotonicClock.milliseconds
+    /// Called once a turn, after waiting: for what caches the wall clock.
+    package var turnBegan: (() -> Void)?
+    /// Called when waiting failed, with the error; the loop goes on.
+    package var waitFailed: ((SystemError) -> Void)?
+
+    /// - Parameter eventsPerTurn: How many events one wait fetches at most.
+    package init(eventsPerTurn: Int = 512) throws(SystemError) {
+        let number = linux_epoll_create()
+        guard number >= 0 else { throw .last("epoll_create") }
+        epoll = FileDescriptor(owning: number)
+        ready = .allocate(capacity: max(1, eventsPerTurn))
+        ready.initialize(repeating: epoll_event())
+        slots = .allocate(capacity: 64)
+        slots.initialize(repeating: Slot(generation: 0, relay: Self.noRelay, source: nil))
+    }
+
+    deinit {
+        slots.deinitialize()
+        slots.deallocate()
+        ready.deallocate()
+    }
+
+    // MARK: Registrations
+
+    /// Registers a descriptor; the source is kept alive until it is removed.
+    package func add(_ descriptor: CInt, _ events: Events, _ source: any EventSource) throws(SystemError)
+        -> Registration
+    {
+        let index = takeSlot()
+        slots[index].source = source
+        slots[index].relay = Self.noRelay
+        let token = UInt64(slots[index].generation) << 32 | UInt64(index)
+        guard linux_epoll_ctl(epoll.number, EPOLL_CTL_ADD, descriptor, events.rawValue, UInt(token)) == 0 else {
+            let error = SystemError.last("epoll_ctl")
+            giveBack(index)
+            throw error
+        }
+        return Registration(token: token)
+    }
+
+    /// Changes what a descriptor is watched for.
+    package func modify(_ registration: Registration, _ descriptor: CInt, _ events: Events) throws(SystemError) {
+        guard linux_epoll_ctl(epoll.number, EPOLL_CTL_MOD, descriptor, events.rawValue, UInt(registration.token)) == 0
+        else { throw .last("epoll_ctl") }
+    }
+
+    /// Takes a descriptor out. Events that were already fetched for it go nowhere.
+    ///
+    /// - Parameter isClosing: It is closed right after and no copy of it is open elsewhere, so that the kernel forgets
+    ///   it by itself. Otherwise the registration would outlive close(2).
+    package func remove(_ registration: Registration, _ descriptor: CInt, isClosing: Bool = false) {
+        guard let index = slot(of: registration.token) else { return }
+        if !isClosing { _ = linux_epoll_ctl(epoll.number, EPOLL_CTL_DEL, descriptor, 0, 0) }
+        giveBack(index)
+    }
+
+    /// Hands a registration over to the relay: from now on ``relays`` hears of it, by `index`. No system call.
+    package func retarget(_ registration: Registration, toRelay index: UInt32) {
+        guard let slot = slot(of: registration.token) else { return }
+        slots[slot].source = nil
+        slots[slot].relay = index
+    }
+
+    /// Gives a registration to another source. No system call.
+    package func retarget(_ registration: Registration, to source: any EventSource) {
+        guard let slot = slot(of: registration.token) else { return }
+        slots[slot].relay = Self.noRelay
+        slots[slot].source = source
+    }
+
+    /// How many descriptors are registered: what `worker_connections` limits.
+    package var registrationCount: Int { usedSlots - freeSlots.count }
+
+    private func slot(of token: UInt64) -> Int? {
+        let index = Int(UInt32(truncatingIfNeeded: token))
+        guard index < usedSlots, slots[index].generation == UInt32(truncatingIfNeeded: token >> 32) else { return nil }
+        return index
+    }
+
+    private func takeSlot() -> Int {
+        if let free = freeSlots.popLast() { return Int(free) }
+        if usedSlots == slots.count { grow() }
+        usedSlots += 1
+        return usedSlots - 1
+    }
+
+    private func grow() {
+        let larger = UnsafeMutableBufferPointer<Slot>.allocate(capacity: slots.count * 2)
+        let rest = larger.moveInitialize(fromContentsOf: slots)
+        larger[rest...].initialize(repeating: Slot(generation: 0, relay: Self.noRelay, source: nil))
+        slots.deallocate()
+        slots = larger
+    }
+
+    private func giveBack(_ index: Int) {
+        slots[index].source = nil
+        slots[index].relay = Self.noRelay
+        slots[index].generation &+= 1
+        freeSlots.append(UInt32(index))
+    }
+
+    // MARK: Timers and deferred work
+
+    /// Runs `action` once after `delay`, unless cancelled.
+    package func schedule(after delay: Duration, _ action: @escaping () -> Void) -> TimerHandle {
+        timers.add(deadline: now &+ delay.milliseconds, .action(action))
+    }
+
+    package func cancel(_ timer: inout TimerHandle?) {
+        if let handle = timer { timers.remove(handle) }
+        timer = nil
+    }
+
+    package func cancel(_ timer: TimerHandle) { timers.remove(timer) }
+
+    /// Runs `action` at the end of this turn.
+    package func later(_ action: @escaping () -> Void) { deferred.append(action) }
+
+    // MARK: Turning
+
+    /// Turns until ``isStopped``.
+    package func run() {
+        while !isStopped { turn() }
+    }
+
+    /// Waits once and handles what came.
+    package func turn() {
+        let wait = deferred.isEmpty ? timers.millisecondsToNext(from: now) : 0
+        let count = epoll_wait(epoll.number, ready.baseAddress, CInt(ready.count), wait)
+        now = MonotonicClock.milliseconds
+        turnBegan?()
+        if count < 0 {
+            if errno != EINTR { waitFailed?(.last("epoll_wait")) }
+        } else {
+            for position in 0..<Int(count) { hand(out: ready[position]) }
+        }
+        expireTimers()
+        runDeferred()
+    }
+
+    private func hand(out event: epoll_event) {
+        guard let index = slot(of: event.data.u64) else { return }
+        let events = Events(rawValue: event.events)
+        if slots[index].relay != Self.noRelay {
+            relays?.relayReady(slots[index].relay, events)
+        } else if let source = slots[index].source {
+            // Held here while it works: it may take itself out.
+            source.ready(events)
+        }
+    }
+
+    private func expireTimers() {
+        while let target = timers.takeExpired(at: now) {
+            switch target {
+            case .action(let action): action()
+            case .relay(let index): relays?.relayTimeout(index)
+            }
+        }
+    }
+
+    private func runDeferred() {
+        guard !deferred.isEmpty else { return }
+        let actions = deferred
+        deferred = []
+        for action in actions { action() }
+    }
+}

@@ -1,0 +1,132 @@
+import Glibc
+
+/// One list of `error_log` lines as a process uses it.
+///
+/// Composing a line costs something: ask ``admits(_:)`` first where the message is made of much.
+package final class Log {
+    struct Entry {
+        let target: LogTarget
+        let level: LogLevel
+    }
+
+    /// The most verbose level of the list.
+    @usableFromInline package var verbosity: LogLevel
+    private let entries: [Entry]
+    private let environment: LogEnvironment
+
+    /// - Parameter entries: In the order of the configuration.
+    init(_ entries: [Entry], _ environment: LogEnvironment) {
+        // Most verbose first; the sort of the standard library is stable, as logging.md 3.3 wants it.
+        self.entries = entries.sorted { $0.level > $1.level }
+        self.environment = environment
+        verbosity = self.entries.first?.level ?? .emergency
+    }
+
+    /// A log that goes nowhere, for tests.
+    package static func silent() -> Log { Log([], LogEnvironment()) }
+
+    /// The clock that stamps the lines.
+    package var clock: WallClock { environment.clock }
+
+    /// Whether a message of this level goes anywhere.
+    @inlinable package func admits(_ level: LogLevel) -> Bool { level.rawValue <= verbosity.rawValue }
+
+    /// Writes one line: `TIME [LEVEL] PID#TID: *CONNECTION TEXT (ERRNO: ...)CONTEXT`.
+    ///
+    /// - Parameters:
+    ///   - connection: The number of the connection it belongs to; 0 for none.
+    ///   - errno: The system's error number; 0 for none.
+    ///   - context: What is appended to every message of a session; left out of debug messages.
+    package func write(
+        _ level: LogLevel, connection: UInt64 = 0, errno: CInt = 0, _ message: (inout LogLine) -> Void,
+        context: ((inout LogLine) -> Void)? = nil
+    ) {
+        guard admits(level) else { return }
+        var line = LogLine()
+        environment.clock.appendStamp(to: &line)
+        line.append(" [")
+        line.append(level.name)
+        line.append("] ")
+        appendProcess(to: &line)
+        let textStart = line.count
+        if connection != 0 {
+            line.append("*")
+            line.append(connection)
+            line.append(" ")
+        }
+        message(&line)
+        if errno != 0 { line.append(errno: errno) }
+        if level != .debug { context?(&line) }
+        line.end()
+        deliver(line, level, textStart: textStart)
+    }
+
+    /// Writes one line of plain text.
+    package func write(_ level: LogLevel, errno: CInt = 0, _ text: @autoclosure () -> String) {
+        guard admits(level) else { return }
+        write(level, errno: errno, { $0.append(text()) })
+    }
+
+    /// The same targets, each taking every level: what `debug_connection` asks for.
+    package func forcingDebug() -> Log {
+        Log(entries.map { Entry(target: $0.target, level: .debug) }, environment)
+    }
+
+    /// The first file of the list alone: where a worker says its last word.
+    package func firstFileOnly() -> Log {
+        Log(entries.filter { $0.target is LogFile }.prefix(1).map { $0 }, environment)
+    }
+
+    var firstFile: LogFile? {
+        for entry in entries { if let file = entry.target as? LogFile { return file } }
+        return nil
+    }
+
+    private func appendProcess(to line: inout LogLine) {
+        // One thread a process: its number is the process's.
+        let process = getpid()
+        line.append(process)
+        line.append("#")
+        line.append(process)
+        line.append(": ")
+    }
+
+    private func deliver(_ line: borrowing LogLine, _ level: LogLevel, textStart: Int) {
+        var isOnConsole = false
+        for entry in entries {
+            guard level <= entry.level else { break }
+            line.withBytes { entry.target.write($0, level, environment) }
+            if entry.target.isStandardError { isOnConsole = true }
+        }
+        guard environment.copiesToConsole, level <= .warning, !isOnConsole else { return }
+        Console.write(level, text: line.bytes.dropFirst(textStart))
+    }
+}
+
+/// Descriptor 2, while somebody watches it.
+package enum Console {
+    /// `apus: [LEVEL] TEXT`
+    static func write(_ level: LogLevel, text: ArraySlice<UInt8>) {
+        var copy = LogLine()
+        copy.append(LogEnvironment.program)
+        copy.append(": [")
+        copy.append(level.name)
+        copy.append("] ")
+        for byte in text where byte != 0x0A { copy.append(byte: byte) }
+        write(copy)
+    }
+
+    /// `apus: TEXT`
+    package static func write(_ text: String) {
+        var line = LogLine()
+        line.append(LogEnvironment.program)
+        line.append(": ")
+        line.append(text)
+        write(line)
+    }
+
+    private static func write(_ line: consuming LogLine) {
+        line.end()
+        line.withBytes { _ = Glibc.write(2, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,134 @@
+import CLinux
+import Glibc
+
+/// Making processes and hearing of their end.
+package enum Process {
+    package enum Forked { case parent(child: CInt), child }
+
+    /// How a child ended.
+    package enum Ending: Equatable, Sendable {
+        case exited(code: CInt), killed(signal: CInt, dumpedCore: Bool)
+    }
+
+    package static func fork() throws(SystemError) -> Forked {
+        switch Glibc.fork() {
+        case -1: throw .last("fork")
+        case 0: return .child
+        case let child: return .parent(child: child)
+        }
+    }
+
+    /// One child that has ended since the last call; nil when there is none.
+    package static func nextEnded() -> (process: CInt, ending: Ending)? {
+        var status: CInt = 0
+        while true {
+            let process = waitpid(-1, &status, WNOHANG)
+            if process < 0, errno == EINTR { continue }
+            guard process > 0 else { return nil }
+            if linux_wait_exited(status) != 0 { return (process, .exited(code: linux_wait_exit_code(status))) }
+            return (process, .killed(signal: linux_wait_signal(status), dumpedCore: linux_wait_core(status) != 0))
+        }
+    }
+
+    /// Opens /dev/null in the place of each closed one of the descriptors 0 to 2, so that nothing else gets their numbers.
+    package static func fillStandardDescriptors() {
+        while true {
+            let number = linux_open("/dev/null", O_RDWR, 0)
+            guard number >= 0, number <= 2 else {
+                if number > 2 { _ = close(number) }
+                return
+            }
+        }
+    }
+
+    /// Leaves the terminal: the caller's process ends with status 0, its child goes on in a session of its own.
+    ///
+    /// - Parameter beforeParentEnds: Run in the child while the parent still waits, so that what it does has happened
+    ///   when the command returns; the parent ends with status 1 if it returns false.
+    package static func daemonise(beforeParentEnds: () -> Bool) throws(SystemError) {
+        var pipe: [CInt] = [-1, -1]
+        _ = linux_pipe(&pipe)
+        if case .parent = try fork() {
+            _ = close(pipe[1])
+            Glibc._exit(waitForWord(pipe[0]))
+        }
+        _ = close(pipe[0])
+        guard setsid() >= 0 else { throw .last("setsid") }
+        umask(0)
+        try replaceInputAndOutput()
+        var word: UInt8 = beforeParentEnds() ? 1 : 0
+        if pipe[1] >= 0 {
+            _ = write(pipe[1], &word, 1)
+            _ = close(pipe[1])
+        }
+    }
+
+    /// The exit status: 0 when the child said 1.
+    private static func waitForWord(_ descriptor: CInt) -> CInt {
+        guard descriptor >= 0 else { return 0 }
+        var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while poll(&readiness, 1, -1) < 0, errno == EINTR {}
+        var word: UInt8 = 0
+        return read(descriptor, &word, 1) == 1 && word == 1 ? 0 : 1
+    }
+
+    private static func replaceInputAndOutput() throws(SystemError) {
+        let null = linux_open("/dev/null", O_RDWR, 0)
+        guard null >= 0 else { throw .last("open") }
+        guard dup2(null, 0) >= 0 else { throw .last("dup2") }
+        guard dup2(null, 1) >= 0 else { throw .last("dup2") }
+        if null > 2 { _ = close(null) }
+    }
+
+    /// CPUs on line, at least one.
+    package static var processorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
+
+    /// The soft and hard limit of open files.
+    package static var openFileLimits: (soft: UInt, hard: UInt) {
+        var (soft, hard): (UInt, UInt) = (0, 0)
+        _ = linux_get_limit(CInt(RLIMIT_NOFILE.rawValue), &soft, &hard)
+        return (soft, hard)
+    }
+
+    /// Sets soft and hard limit.
+    package static func limitOpenFiles(to count: Int) throws(SystemError) {
+        guard linux_set_limit(CInt(RLIMIT_NOFILE.rawValue), UInt(count)) == 0 else { throw .last("setrlimit") }
+    }
+
+    package static func limitCore(to byteCount: Int) throws(SystemError) {
+        guard linux_set_limit(CInt(RLIMIT_CORE.rawValue), UInt(byteCount)) == 0 else { throw .last("setrlimit") }
+    }
+
+    package static func setPriority(_ priority: Int) throws(SystemError) {
+        guard linux_set_priority(CInt(clamping: priority)) == 0 else { throw .last("setpriority") }
+    }
+
+    /// - Parameter processors: One flag for each CPU, CPU 0 first.
+    package static func bind(to processors: [Bool]) throws(SystemError) {
+        let flags = processors.map { $0 ? UInt8(1) : 0 }
+        guard linux_set_affinity(flags, CInt(flags.count)) == 0 else { throw .last("sched_setaffinity") }
+    }
+
+    /// A core file may be written although the user was changed.
+    package static func allowCore() { _ = linux_prctl(PR_SET_DUMPABLE, 1) }
+
+    /// The environment becomes these variables and nothing else.
+    package static func replaceEnvironment(_ variables: [(name: String, value: String)]) {
+        clearenv()
+        for (name, value) in variables { setenv(name, value, 1) }
+    }
+
+    package static func environmentValue(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    /// `Linux 6.1.0`, as uname(2) tells it.
+    package static var systemText: String {
+        var name = utsname()
+        guard uname(&name) == 0 else { return "unknown" }
+        func text<Field>(_ field: Field) -> String {
+            withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        }
+        return "\(text(name.sysname)) \(text(name.release))"
+    }
+}

@@ -1,0 +1,70 @@
+import CLinux
+import Glibc
+
+/// Signals as values that are read, instead of handlers that interrupt.
+package enum Signals {
+    /// What was read of one signal.
+    package struct Received: Equatable, Sendable {
+        package let number: CInt
+        /// Who sent it; 0 where the kernel did.
+        package let sender: CInt
+
+        package init(number: CInt, sender: CInt) { (self.number, self.sender) = (number, sender) }
+    }
+
+    /// All that the processes of the daemon listen for.
+    package static let handled: [CInt] = [
+        SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGCHLD, SIGIO,
+    ]
+
+    /// Blocks the handled signals from now on, here and in all children, and ignores PIPE and SYS. What is sent after
+    /// this waits until it is read.
+    package static func block() {
+        var set = Self.set
+        _ = sigprocmask(SIG_BLOCK, &set, nil)
+        linux_signal_ignore(SIGPIPE)
+        linux_signal_ignore(SIGSYS)
+    }
+
+    /// A descriptor from which the handled signals are read.
+    package static func open() throws(SystemError) -> FileDescriptor {
+        var set = Self.set
+        let number = linux_signalfd(-1, &set)
+        guard number >= 0 else { throw .last("signalfd") }
+        return FileDescriptor(owning: number)
+    }
+
+    /// Reads one signal; nil when none waits.
+    package static func read(_ descriptor: CInt) -> Received? {
+        var information = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        guard Glibc.read(descriptor, &information, size) == size else { return nil }
+        let isFromProcess = information.ssi_code <= 0 || information.ssi_signo == UInt32(SIGCHLD)
+        return Received(
+            number: CInt(information.ssi_signo), sender: isFromProcess ? CInt(information.ssi_pid) : 0)
+    }
+
+    /// `SIGHUP` and so on.
+    package static func name(_ number: CInt) -> String {
+        switch number {
+        case SIGHUP: "SIGHUP"
+        case SIGINT: "SIGINT"
+        case SIGQUIT: "SIGQUIT"
+        case SIGTERM: "SIGTERM"
+        case SIGUSR1: "SIGUSR1"
+        case SIGUSR2: "SIGUSR2"
+        case SIGWINCH: "SIGWINCH"
+        case SIGALRM: "SIGALRM"
+        case SIGCHLD: "SIGCHLD"
+        case SIGIO: "SIGIO"
+        default: "SIG\(number)"
+        }
+    }
+
+    private static var set: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in handled { sigaddset(&set, number) }
+        return set
+    }
+}

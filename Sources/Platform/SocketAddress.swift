@@ -1,0 +1,153 @@
+import CLinux
+package import Glibc
+
+/// The address of a socket: IPv4, IPv6 or UNIX.
+package struct SocketAddress: Equatable, Hashable, Sendable {
+    package enum Host: Equatable, Hashable, Sendable {
+        /// Four bytes, network order.
+        case ipv4([UInt8])
+        /// Sixteen bytes, network order.
+        case ipv6([UInt8])
+        /// A path; empty for an unnamed peer.
+        case unix([UInt8])
+    }
+
+    package var host: Host
+    /// 0 for UNIX sockets.
+    package var port: UInt16
+
+    package init(_ host: Host, port: UInt16 = 0) { (self.host, self.port) = (host, port) }
+
+    /// An address from its text, without brackets and port: `192.0.2.1`, `2001:db8::1`.
+    package init?(ip text: [UInt8], port: UInt16) {
+        guard !text.contains(0), text.count < 64 else { return nil }
+        let terminated = (text + [0]).map { CChar(bitPattern: $0) }
+        var bytes = [UInt8](repeating: 0, count: 16)
+        if inet_pton(AF_INET, terminated, &bytes) == 1 {
+            self.init(.ipv4(Array(bytes.prefix(4))), port: port)
+        } else if inet_pton(AF_INET6, terminated, &bytes) == 1 {
+            self.init(.ipv6(bytes), port: port)
+        } else {
+            return nil
+        }
+    }
+
+    /// The address in the kernel's form; nil for a family that is none of ours or a length that cannot be.
+    package init?(_ storage: sockaddr_storage, length: Int) {
+        switch CInt(storage.ss_family) {
+        case AF_INET where length >= MemoryLayout<sockaddr_in>.size:
+            self = withUnsafeBytes(of: storage) { bytes in
+                let v4 = bytes.loadUnaligned(as: sockaddr_in.self)
+                return SocketAddress(
+                    .ipv4(withUnsafeBytes(of: v4.sin_addr) { Array($0) }), port: UInt16(bigEndian: v4.sin_port))
+            }
+        case AF_INET6 where length >= MemoryLayout<sockaddr_in6>.size:
+            self = withUnsafeBytes(of: storage) { bytes in
+                let v6 = bytes.loadUnaligned(as: sockaddr_in6.self)
+                return SocketAddress(
+                    .ipv6(withUnsafeBytes(of: v6.sin6_addr) { Array($0) }), port: UInt16(bigEndian: v6.sin6_port))
+            }
+        case AF_UNIX:
+            self = withUnsafeBytes(of: storage) { bytes in
+                let path = bytes[2..<max(2, min(length, bytes.count))]
+                return SocketAddress(.unix(Array(path.prefix { $0 != 0 })))
+            }
+        default: return nil
+        }
+    }
+
+    /// Calls `body` with the address in the kernel's form.
+    package func withKernelForm<Result>(_ body: (UnsafeRawPointer, UInt32) -> Result) -> Result {
+        var storage = sockaddr_storage()
+        let length = withUnsafeMutableBytes(of: &storage) { bytes -> Int in
+            switch host {
+            case .ipv4(let address):
+                var v4 = sockaddr_in()
+                v4.sin_family = sa_family_t(AF_INET)
+                v4.sin_port = port.bigEndian
+                withUnsafeMutableBytes(of: &v4.sin_addr) { $0.copyBytes(from: address.prefix($0.count)) }
+                bytes.storeBytes(of: v4, as: sockaddr_in.self)
+                return MemoryLayout<sockaddr_in>.size
+            case .ipv6(let address):
+                var v6 = sockaddr_in6()
+                v6.sin6_family = sa_family_t(AF_INET6)
+                v6.sin6_port = port.bigEndian
+                withUnsafeMutableBytes(of: &v6.sin6_addr) { $0.copyBytes(from: address.prefix($0.count)) }
+                bytes.storeBytes(of: v6, as: sockaddr_in6.self)
+                return MemoryLayout<sockaddr_in6>.size
+            case .unix(let path):
+                bytes.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
+                let fitting = path.prefix(SocketAddress.longestUnixPath)
+                UnsafeMutableRawBufferPointer(rebasing: bytes[2...]).copyBytes(from: fitting)
+                return 2 + fitting.count + 1
+            }
+        }
+        return withUnsafeBytes(of: storage) { body($0.baseAddress!, UInt32(length)) }
+    }
+
+    /// The longest path of a UNIX socket, without its NUL.
+    package static let longestUnixPath = 107
+
+    package var family: CInt {
+        switch host {
+        case .ipv4: AF_INET
+        case .ipv6: AF_INET6
+        case .unix: AF_UNIX
+        }
+    }
+
+    /// The host without port and brackets: `192.0.2.1`, `2001:db8::1`; `unix:` and the path of UNIX sockets.
+    package var hostText: String {
+        switch host {
+        case .ipv4(let address): address.map(String.init).joined(separator: ".")
+        case .ipv6(let address): Self.text(ofIPv6: address)
+        case .unix(let path): "unix:" + String(decoding: path, as: UTF8.self)
+        }
+    }
+
+    /// `192.0.2.1:25`, `[2001:db8::1]:25`, `unix:/path`.
+    package var text: String {
+        switch host {
+        case .ipv4: "\(hostText):\(port)"
+        case .ipv6: "[\(hostText)]:\(port)"
+        case .unix: hostText
+        }
+    }
+
+    private static func text(ofIPv6 address: [UInt8]) -> String {
+        var text = [CChar](repeating: 0, count: 64)
+        guard address.count == 16, inet_ntop(AF_INET6, address, &text, 64) != nil else { return "::" }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// `0.0.0.0` or `::`.
+    package var isWildcard: Bool {
+        switch host {
+        case .ipv4(let address), .ipv6(let address): address.allSatisfy { $0 == 0 }
+        case .unix: false
+        }
+    }
+
+    /// The addresses of a host name, by the system resolver, each once. Blocks.
+    package static func resolve(_ host: String, port: UInt16) -> [SocketAddress] {
+        if let literal = SocketAddress(ip: Array(host.utf8), port: port) { return [literal] }
+        var hints = addrinfo()
+        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, nil, &hints, &list) == 0, let first = list else { return [] }
+        defer { freeaddrinfo(first) }
+        var addresses: [SocketAddress] = []
+        var next: UnsafeMutablePointer<addrinfo>? = first
+        while let entry = next {
+            var storage = sockaddr_storage()
+            let length = min(Int(entry.pointee.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
+            memcpy(&storage, entry.pointee.ai_addr, length)
+            if var address = SocketAddress(storage, length: length) {
+                address.port = port
+                if !addresses.contains(address) { addresses.append(address) }
+            }
+            next = entry.pointee.ai_next
+        }
+        return addresses
+    }
+}

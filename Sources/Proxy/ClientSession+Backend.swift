@@ -1,0 +1,172 @@
+import ApusMail
+import Bytes
+import EventLoop
+import Observability
+import Platform
+import Transport
+
+// The server behind: connecting, its login dialog, and the way into the relay.
+
+extension ClientSession {
+    func connect(_ acceptance: Acceptance) {
+        if let user = acceptance.user { record.login = user }
+        record.authenticatedAt = worker.loop.now
+        record.upstream = acceptance.server + [0x3A] + acceptance.port
+        record.activity = "connecting to upstream"
+        stage = .connecting
+        guard let port = acceptance.port.span.decimal(atMost: 65_535), port > 0,
+            let address = SocketAddress(ip: acceptance.server, port: UInt16(truncatingIfNeeded: port))
+        else { return broken(Bug("a provider gives an address")) }
+        do throws(Bug) {
+            backendDialog = try makeBackendDialog(acceptance)
+        } catch {
+            return broken(error)
+        }
+        request = nil
+        restartTimer()
+        guard worker.hasRoomForConnection(log) else { return failInternally(.connectionsExhausted) }
+        do throws(SystemError) {
+            let backend = try Connection.connect(to: address, loop: worker.loop)
+            backend.delegate = self
+            self.backend = backend
+            _ = worker.nextNumber()
+        } catch {
+            connectFailed(error)
+        }
+    }
+
+    private func makeBackendDialog(_ acceptance: Acceptance) throws(Bug) -> any BackendDialog {
+        guard let dialog, let request else { throw Bug("a login has a client") }
+        let method = request.credentials.method
+        let own: Secret? =
+            switch method {
+            case .plain: request.credentials.password
+            case .apop, .cramMD5, .external, .none: nil
+            }
+        return try dialog.makeBackendDialog(
+            BackendLogin(
+                user: record.login, password: acceptance.password ?? own, clientAddress: record.clientAddress,
+                method: method))
+    }
+
+    private func connectFailed(_ error: SystemError) {
+        log.write(
+            error.isOrdinaryConnectFailure ? .error : .critical, connection: record.number, errno: error.errno,
+            {
+                $0.append(error.call)
+                $0.append("() to ")
+                $0.append(escaped: self.record.upstream)
+                $0.append(" failed")
+            }
+        ) { self.record.appendContext(to: &$0) }
+        failInternally(.upstreamConnect)
+    }
+
+    func backendReady() throws(Bug) {
+        guard let backend else { return }
+        if stage == .connecting {
+            stage = .backendLogin
+            debug("connected to upstream")
+        }
+        if backend.hasPendingOutput, case .failed(let failure) = backend.flush() {
+            return backendFailed(failure)
+        }
+        while stage == .backendLogin, backend.isReadable, !backend.hasPendingOutput {
+            guard readBackend(backend) else { return }
+            try advanceBackend(backend)
+        }
+    }
+
+    /// Reads what the server sent; false when there is nothing, or it is gone.
+    private func readBackend(_ backend: Connection) -> Bool {
+        let room = backendInput.room(limit: server.settings.proxyBuffer)
+        switch backend.receive(into: room) {
+        case .bytes(let count):
+            record.activity = "reading response from upstream"
+            backendInput.filled(count)
+            debug("bytes from upstream: ", count)
+            return true
+        case .wouldBlock: return false
+        case .endOfStream:
+            record.activity = "reading response from upstream"
+            failInternally(.upstreamFailed)
+            return false
+        case .failed(let failure):
+            record.activity = "reading response from upstream"
+            backendFailed(failure)
+            return false
+        }
+    }
+
+    private func backendFailed(_ failure: ConnectionFailure) {
+        failure.write(to: log, connection: record.number, isClient: false) { self.record.appendContext(to: &$0) }
+        failInternally(.upstreamFailed)
+    }
+
+    private func advanceBackend(_ backend: Connection) throws(Bug) {
+        guard var dialog = backendDialog else { throw Bug("a login at the server behind has a dialog") }
+        backendDialog = nil
+        var broken: Bug?
+        let step = backendInput.withBytes { bytes -> BackendStep? in
+            do throws(Bug) {
+                return try dialog.receive(bytes)
+            } catch {
+                broken = error
+                return nil
+            }
+        }
+        backendDialog = dialog
+        switch step {
+        case nil: throw broken ?? Bug("a dialog answers")
+        case .needMoreInput: refuseEndlessReply()
+        case .send(let secret, let activity):
+            backendInput.consumeAll()
+            record.activity = activity
+            if case .failed(let failure) = backend.send(secret) { backendFailed(failure) }
+        case .loggedIn(let reply): beginRelay(reply, backend)
+        case .unexpected(let quoted): refuseReply(quoted)
+        }
+    }
+
+    private func refuseEndlessReply() {
+        guard backendInput.count >= server.settings.proxyBuffer else { return }
+        let bytes = backendInput.withBytes { $0.bytes }
+        note(.error, "upstream sent too long response line: ", quoting: bytes)
+        failInternally(.upstreamFailed)
+    }
+
+    private func refuseReply(_ quoted: Range<Int>) {
+        let bytes = backendInput.withBytes { $0.bytes }
+        let passesOn = server.settings.passesErrorMessages
+        note(
+            passesOn ? .info : .error, "upstream sent invalid response: ",
+            quoting: Array(bytes[quoted.clamped(to: 0..<bytes.count)]))
+        if passesOn {
+            replyAndClose(bytes, .upstreamRefused)
+        } else {
+            failInternally(.upstreamRefused)
+        }
+    }
+
+    /// The login is done: from here on bytes flow both ways, and the session shrinks to two endpoints.
+    private func beginRelay(_ reply: [UInt8], _ backend: Connection) {
+        log.write(.info, connection: record.number, { $0.append("client logged in") }) {
+            self.record.appendContext(to: &$0, withActivity: false)
+        }
+        let pipelined = input.withBytes { $0.bytes }
+        stage = .ended
+        client.delegate = nil
+        backend.delegate = nil
+        worker.relay.add(
+            client: client.detach(), upstream: backend.detach(), toClient: reply, toUpstream: pipelined,
+            number: record.number, server: server.index, context: record.relayContext)
+        self.backend = nil
+        forget()
+        worker.sessionEnded(self)
+    }
+}
+
+extension SystemError {
+    /// Failures of connect(2) that a network has now and then (spec: error, others crit).
+    var isOrdinaryConnectFailure: Bool { isOrdinaryNetworkFailure || errno == 11 }
+}

@@ -1,0 +1,119 @@
+import ApusMail
+import Bytes
+import Observability
+import Transport
+
+// The command phase: input goes to the protocol's dialog, one command at a time.
+
+extension ClientSession {
+    /// So many commands of one client are handled before others get their turn.
+    private static let commandsPerTurn = 64
+
+    func readCommands() throws(Bug) {
+        if client.isReadable || !isWaitingForInput { record.activity = "in auth state" }
+        for _ in 0..<Self.commandsPerTurn {
+            guard stage == .commands, !client.hasPendingOutput else { return }
+            if isWaitingForInput {
+                guard readInput() else { return }
+            } else {
+                try handleCommand()
+            }
+        }
+        worker.loop.later { [weak self] in
+            guard let self, self.stage == .commands else { return }
+            self.connectionReady(self.client)
+        }
+    }
+
+    /// Reads what the client sent; false when there is nothing, or the client is gone.
+    private func readInput() -> Bool {
+        guard client.isReadable, let dialog else { return false }
+        let room = input.room(limit: dialog.inputLimit)
+        switch client.receive(into: room) {
+        case .bytes(let count):
+            input.filled(count)
+            lastHeard = worker.loop.now
+            isWaitingForInput = false
+            debug("bytes received: ", count)
+            return true
+        case .wouldBlock: return false
+        case .endOfStream:
+            close(.clientClosed)
+            return false
+        case .failed(let failure):
+            clientFailed(failure)
+            return false
+        }
+    }
+
+    private func handleCommand() throws(Bug) {
+        guard var dialog else { throw Bug("the command phase needs a dialog") }
+        guard !input.isEmpty else {
+            isWaitingForInput = true
+            return
+        }
+        self.dialog = nil  // one owner: the dialog is changed in place
+        var broken: Bug?
+        let step = input.withBytes { bytes -> ClientStep? in
+            do throws(Bug) {
+                return try dialog.receive(bytes)
+            } catch {
+                broken = error
+                return nil
+            }
+        }
+        self.dialog = dialog
+        guard let step else { throw broken ?? Bug("a dialog answers") }
+        guard step.consumed >= 0, step.consumed <= input.count else { throw Bug("a dialog uses up what is there") }
+        if let text = step.note { note(.info, text) }
+        try perform(step)
+    }
+
+    private func perform(_ step: ClientStep) throws(Bug) {
+        if case .needMoreInput = step.action {
+            input.consume(step.consumed)
+            isWaitingForInput = true
+            try refuseTooLong()
+            return
+        }
+        input.consume(step.consumed)
+        switch step.action {
+        case .needMoreInput: break
+        case .reply(let bytes): reply(bytes)
+        case .invalid(let bytes): countInvalid(bytes, thenClose: false)
+        case .invalidAndClose(let bytes): countInvalid(bytes, thenClose: true)
+        case .replyAndClose(let bytes): replyAndClose(bytes, .clientQuit)
+        case .startTLS(let bytes): try startTLS(bytes)
+        case .authenticate(let credentials): authenticate(credentials)
+        }
+    }
+
+    private func refuseTooLong() throws(Bug) {
+        guard let limit = dialog?.inputLimit, input.count >= limit else { return }
+        let bytes = input.withBytes { $0.bytes }
+        note(.info, "client sent too long command ", quoting: bytes)
+        let text = try dialog?.inputTooLong() ?? []
+        replyAndClose(text, .tooLong)
+    }
+
+    private func countInvalid(_ bytes: [UInt8], thenClose: Bool) {
+        invalidCommandCount += 1
+        if invalidCommandCount >= server.settings.maxErrors {
+            note(.info, "client sent too many invalid commands")
+            replyAndClose(bytes, .tooManyErrors)
+        } else if thenClose {
+            replyAndClose(bytes, .clientQuit)
+        } else {
+            reply(bytes)
+        }
+    }
+
+    /// Answers and goes over to TLS. What was received in clear behind the command is thrown away: taken as commands
+    /// later, it would be an attacker's words inside the client's encrypted session.
+    private func startTLS(_ bytes: [UInt8]) throws(Bug) {
+        input.consumeAll()
+        stage = .startingTLS
+        reply(bytes)
+        if stage == .startingTLS && !client.hasPendingOutput { try beginHandshake() }
+    }
+}

@@ -1,0 +1,324 @@
+// One client from accept to the relay. The session feeds what the client and the server behind say to the protocol's
+// two dialogs, carries out what they answer, and asks the authentication provider in between. It owns both
+// connections; the worker owns it, and outlives it.
+
+import ApusMail
+import Bytes
+import EventLoop
+import Glibc
+import Observability
+import Platform
+import TLS
+import Transport
+
+final class ClientSession: ConnectionDelegate {
+    /// Where the session stands; what an event means depends on it.
+    enum Stage: Equatable {
+        case handshaking
+        case commands
+        /// The positive reply to STARTTLS is on its way.
+        case startingTLS
+        case startTLSHandshake
+        case authenticating
+        /// After a refusal with a delay, or before asking once more.
+        case pausing
+        case connecting
+        case backendLogin
+        /// The last reply is on its way.
+        case closing
+        case ended
+    }
+
+    unowned let worker: Worker
+    let server: Server
+    let client: Connection
+    var record: SessionRecord
+    var stage = Stage.commands
+    var dialog: (any ClientDialog)?
+    var input = InputBuffer()
+    /// The dialog has seen all input and wants more.
+    var isWaitingForInput = true
+    var invalidCommandCount = 0
+    var timer: TimerHandle?
+    var replyTimer: TimerHandle?
+    let salt: Salt
+    // Authentication
+    var request: AuthRequest?
+    var inquiry: (any AuthInquiry)?
+    var waitCount = 0
+    // The server behind
+    var backend: Connection?
+    var backendDialog: (any BackendDialog)?
+    var backendInput = InputBuffer()
+    /// Milliseconds of the monotonic clock when the client was last heard.
+    var lastHeard: UInt64
+    let log: Log
+
+    init(_ client: Connection, server: Server, worker: Worker, record: SessionRecord, log: Log) {
+        self.client = client
+        self.server = server
+        self.worker = worker
+        self.record = record
+        self.log = log
+        salt = Salt(serverName: server.serverName)
+        lastHeard = worker.loop.now
+        client.delegate = self
+    }
+
+    // MARK: Events
+
+    func connectionReady(_ connection: Connection) {
+        do {
+            if connection === client {
+                try clientReady()
+            } else if connection === backend {
+                try backendReady()
+            }
+        } catch {
+            broken(error)
+        }
+    }
+
+    private func clientReady() throws(Bug) {
+        if client.hasPendingOutput {
+            guard flushClient() else { return }
+        }
+        switch stage {
+        case .handshaking, .startTLSHandshake: try handshake()
+        case .commands: try readCommands()
+        case .startingTLS: try beginHandshake()
+        case .closing: finish()
+        case .authenticating, .pausing, .connecting, .backendLogin:
+            // The client is not read while others are awaited; bytes behind its credentials go to the server behind.
+            break
+        case .ended: break
+        }
+    }
+
+    /// A promise of our own was broken: this session ends, the others go on.
+    func broken(_ bug: Bug) {
+        guard stage != .ended else { return }
+        log.write(.alert, connection: record.number) { line in
+            line.append("broken promise: ")
+            line.append(bug.promise)
+            line.append(" at ")
+            line.append(bug.file)
+            line.append(":")
+            line.append(Int(bug.line))
+        } context: {
+            self.record.appendContext(to: &$0)
+        }
+        failInternally(.internalError)
+    }
+
+    // MARK: The beginning
+
+    /// Begins the session: TLS first where the listener says so, then the greeting.
+    func start(isTLSListener: Bool) {
+        timer = worker.loop.schedule(after: server.settings.timeout) { [unowned self] in self.timedOut() }
+        do {
+            if isTLSListener {
+                record.activity = "SSL handshaking"
+                stage = .handshaking
+                try beginHandshake()
+            } else {
+                try greet()
+            }
+        } catch {
+            broken(error)
+        }
+    }
+
+    func greet() throws(Bug) {
+        record.activity = "sending client greeting line"
+        stage = .commands
+        var dialog = server.service.makeClientDialog(clientFacts)
+        let greeting = try dialog.greeting()
+        self.dialog = dialog
+        restartTimer()
+        reply(greeting)
+        debug("greeting sent")
+        // A client that speaks first is read now: nothing would report what is there already.
+        if stage == .commands && client.isReadable { try readCommands() }
+    }
+
+    var clientFacts: ClientFacts {
+        ClientFacts(
+            isEncrypted: client.isEncrypted, canVerifyDigests: server.provider.canVerifyDigests, salt: salt.text)
+    }
+
+    // MARK: Replies
+
+    /// Sends to the client; when it does not go at once, a write timer runs until it has gone.
+    func reply(_ bytes: [UInt8]) {
+        switch client.send(bytes) {
+        case .all: break
+        case .pending: restartReplyTimer()
+        case .failed(let failure): clientFailed(failure)
+        }
+    }
+
+    /// Sends on; false when the client takes no more for now, or is gone.
+    private func flushClient() -> Bool {
+        switch client.flush() {
+        case .all:
+            worker.loop.cancel(&replyTimer)
+            return true
+        case .pending:
+            restartReplyTimer()
+            return false
+        case .failed(let failure):
+            clientFailed(failure)
+            return false
+        }
+    }
+
+    private func restartReplyTimer() {
+        worker.loop.cancel(&replyTimer)
+        replyTimer = worker.loop.schedule(after: server.settings.timeout) { [unowned self] in self.timedOut() }
+    }
+
+    /// Sends and closes once that has gone.
+    func replyAndClose(_ bytes: [UInt8], _ end: SessionRecord.End) {
+        guard stage != .ended else { return }
+        record.end = end
+        dropBackend()
+        worker.loop.cancel(&timer)
+        stage = .closing
+        reply(bytes)
+        if stage == .closing && !client.hasPendingOutput { finish() }
+    }
+
+    /// The protocol's internal error, then close.
+    func failInternally(_ end: SessionRecord.End) {
+        replyAndClose(server.declaration.internalServerError, end)
+    }
+
+    // MARK: Timers
+
+    func restartTimer() {
+        worker.loop.cancel(&timer)
+        timer = worker.loop.schedule(after: server.settings.timeout) { [unowned self] in self.timedOut() }
+    }
+
+    private func timedOut() {
+        switch stage {
+        case .connecting, .backendLogin:
+            note(.info, "upstream timed out", errno: ETIMEDOUT)
+            failInternally(.upstreamTimeout)
+        case .handshaking, .startTLSHandshake:
+            close(.clientTimeout)
+        case .commands, .startingTLS, .closing, .authenticating, .pausing:
+            note(.info, "client timed out", errno: ETIMEDOUT)
+            close(.clientTimeout)
+        case .ended: break
+        }
+    }
+
+    // MARK: The end
+
+    func clientFailed(_ failure: ConnectionFailure) {
+        failure.write(to: log, connection: record.number, isClient: true) { self.record.appendContext(to: &$0) }
+        close(.clientFailed)
+    }
+
+    /// Closes in an orderly way: with close_notify, and without leaving unread bytes that would make the kernel reset
+    /// the connection before the last reply was read.
+    func finish() {
+        drainClient()
+        if client.isEncrypted { sayFarewell() }
+        close(record.end ?? .clientQuit)
+    }
+
+    private func drainClient() {
+        guard client.isReadable else { return }
+        input.consumeAll()
+        for _ in 0..<16 {
+            guard case .bytes(let count) = client.receive(into: input.room(limit: 4096)) else { return }
+            input.filled(count)
+            input.consumeAll()
+        }
+    }
+
+    private func sayFarewell() {
+        let detached = client.detach()
+        guard let ssl = detached.ssl else { return }
+        TLSFarewell.begin(
+            TLSSession(adopting: ssl), descriptor: detached.descriptor, registration: detached.registration,
+            loop: worker.loop)
+    }
+
+    /// Closes at once.
+    func close(_ end: SessionRecord.End) {
+        guard stage != .ended else { return }
+        stage = .ended
+        record.end = record.end ?? end
+        debug("session closed")
+        forget()
+        client.close()
+        worker.sessionEnded(self)
+    }
+
+    /// Lets go of everything but the client's connection.
+    func forget() {
+        worker.loop.cancel(&timer)
+        worker.loop.cancel(&replyTimer)
+        inquiry?.cancel()
+        inquiry = nil
+        request = nil
+        dialog = nil
+        dropBackend()
+        input.consumeAll()
+    }
+
+    func dropBackend() {
+        backend?.close()
+        backend = nil
+        backendDialog = nil
+    }
+
+    // MARK: Logging
+
+    func note(_ level: LogLevel, _ text: StaticString, errno: CInt = 0) {
+        log.write(level, connection: record.number, errno: errno, { $0.append(text) }) {
+            self.record.appendContext(to: &$0)
+        }
+    }
+
+    /// A line whose text quotes bytes of a peer, escaped.
+    func note(_ level: LogLevel, _ text: StaticString, quoting bytes: [UInt8]) {
+        log.write(
+            level, connection: record.number,
+            {
+                $0.append(text)
+                $0.append("\"")
+                $0.append(escaped: bytes)
+                $0.append("\"")
+            }
+        ) { self.record.appendContext(to: &$0) }
+    }
+
+    func debug(_ text: StaticString) {
+        guard log.admits(.debug) else { return }
+        log.write(.debug, connection: record.number, { $0.append(text) })
+    }
+
+    func debug(_ text: StaticString, _ number: Int) {
+        guard log.admits(.debug) else { return }
+        log.write(
+            .debug, connection: record.number,
+            {
+                $0.append(text)
+                $0.append(number)
+            })
+    }
+}
+
+/// The challenge of a session, `<R.T@NAME>` (RFC 1939 §7): made when first asked for, the same ever after.
+final class Salt {
+    private let serverName: [UInt8]
+    private(set) lazy var text: [UInt8] =
+        Array("<\(UInt32.random(in: 0...UInt32(Int32.max))).\(time(nil))@".utf8) + serverName + [0x3E]
+
+    init(serverName: [UInt8]) { self.serverName = serverName }
+}

@@ -1,0 +1,63 @@
+import Bytes
+
+/// Bytes received and not used up yet. Memory is attached when the first byte comes and wiped before it goes: what is
+/// read before login holds passwords.
+struct InputBuffer: ~Copyable {
+    private var space = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private var start = 0
+    private var end = 0
+
+    init() {}
+
+    deinit {
+        wipe(space)
+        space.deallocate()
+    }
+
+    var count: Int { end - start }
+    var isEmpty: Bool { start == end }
+
+    /// Calls `body` with the bytes.
+    borrowing func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+        try body(UnsafeRawBufferPointer(rebasing: space[start..<end]).bindMemory(to: UInt8.self).span)
+    }
+
+    /// Room for more, so that at most `limit` bytes are held; empty when there are as many already.
+    mutating func room(limit: Int) -> UnsafeMutableRawBufferPointer {
+        guard count < limit else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+        if space.count < limit { grow(to: limit) }
+        if start > 0 { compact() }
+        return UnsafeMutableRawBufferPointer(rebasing: space[end..<limit])
+    }
+
+    /// Bytes were read into ``room(limit:)``.
+    mutating func filled(_ count: Int) { end = min(end + count, space.count) }
+
+    /// Drops bytes from the front.
+    mutating func consume(_ count: Int) {
+        let used = min(count, self.count)
+        wipe(UnsafeMutableRawBufferPointer(rebasing: space[start..<start + used]))
+        start += used
+        if start == end { (start, end) = (0, 0) }
+    }
+
+    mutating func consumeAll() { consume(count) }
+
+    private mutating func grow(to capacity: Int) {
+        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
+        larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: space[start..<end]))
+        wipe(space)
+        space.deallocate()
+        (space, start, end) = (larger, 0, count)
+    }
+
+    private mutating func compact() {
+        let held = count
+        if held > 0 {
+            UnsafeMutableRawBufferPointer(rebasing: space[0..<held])
+                .copyMemory(from: UnsafeRawBufferPointer(rebasing: space[start..<end]))
+        }
+        wipe(UnsafeMutableRawBufferPointer(rebasing: space[held..<end]))
+        (start, end) = (0, held)
+    }
+}

@@ -1,0 +1,65 @@
+package import Config
+package import Platform
+
+/// One address of a `listen` directive.
+package struct ListenAddress: Equatable, Sendable {
+    package var address: SocketAddress
+    package var isTLS = false
+    /// It gets a socket of its own even beside a wildcard.
+    package var bindsItself = false
+    package var backlog = 511
+    package var receiveBuffer: Int?
+    package var sendBuffer: Int?
+    package var isIPv6Only = true
+    package var keepAlive = KeepAlive.systemDefault
+    package var isMultipath = false
+
+    package enum KeepAlive: Equatable, Sendable {
+        case systemDefault, off
+        /// Seconds, seconds, probes; nil: the system's default.
+        case on(idle: Int?, interval: Int?, count: Int?)
+    }
+
+    /// As log lines and messages name it.
+    package var text: String { address.text }
+}
+
+/// The `listen` directives of one `server` block.
+package struct ListenSettings: SettingsBlock {
+    package var addresses: [ListenAddress] = []
+    /// The place of the last `listen ... ssl`.
+    package var lastTLSPosition: Position?
+    /// The first port of each `listen`, in order: what the protocol is deduced from.
+    package var firstPorts: [UInt16] = []
+
+    package init() {}
+
+    package static var title: String { "Listening" }
+
+    package static var directives: [Directive<ListenSettings>] {
+        [
+            Directive(
+                "listen", in: .server, arguments: .atLeast(1),
+                placeholder: """
+                    address[:port] [ssl] [backlog=number] [rcvbuf=size] [sndbuf=size] [bind] [ipv6only=on|off] \
+                    [multipath] [so_keepalive=on|off|[idle]:[interval]:[count]]
+                    """,
+                default: nil, repetition: .accumulates,
+                """
+                An address to accept connections on: `143`, `*:143`, `192.0.2.1:143`, `[::]:143`, `mail.example.com:143` \
+                (every address of the name), a range of ports as `192.0.2.1:8110-8119`, or `unix:/path`. Ports 143 and 993 \
+                make the server an IMAP server unless `protocol` says otherwise. With `ssl` connections begin with a TLS \
+                handshake, whatever the port. A server may listen on many addresses; no two may be the same.
+                """
+            ) { use throws(ConfigError) in
+                var reader = ListenReader(use)
+                let listed = try reader.read()
+                return { settings in
+                    settings.addresses += listed.addresses
+                    if let port = listed.firstPort { settings.firstPorts.append(port) }
+                    if listed.addresses.contains(where: \.isTLS) { settings.lastTLSPosition = listed.position }
+                }
+            }
+        ]
+    }
+}

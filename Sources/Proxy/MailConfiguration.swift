@@ -1,0 +1,107 @@
+import ApusMail
+import Auth
+package import Config
+package import EventLoop
+package import Observability
+import Platform
+import TLS
+
+/// One `server` block of a finished configuration.
+package struct ServerPlan {
+    let index: Int
+    package let settings: Settings
+    let declaration: ProtocolDeclaration
+    let context: TLSContext?
+    let authentication: MailModule.Authentication
+    let serverName: [UInt8]
+
+    init(
+        index: Int, settings: Settings, declaration: ProtocolDeclaration, context: TLSContext?,
+        authentication: MailModule.Authentication, hostName: [UInt8]
+    ) {
+        self.index = index
+        self.settings = settings
+        self.declaration = declaration
+        self.context = context
+        self.authentication = authentication
+        let name = settings[ServerSettings.self].serverName
+        serverName = name.isEmpty ? hostName : name
+    }
+}
+
+/// The mail part of a configuration, checked and complete: the master opens its sockets, workers are made from it.
+package final class MailConfiguration {
+    package let servers: [ServerPlan]
+    package let listeners: [ListenerPlan]
+
+    init(servers: [ServerPlan]) {
+        self.servers = servers
+        listeners = ListenerPlan.plans(
+            for: servers.flatMap { server in
+                server.settings[ListenSettings.self].addresses.map { ($0, server: server.index) }
+            })
+    }
+
+    /// What a worker is made with.
+    package struct WorkerParts {
+        package var loop: EventLoop
+        package var log: Log
+        /// The log of a `server` block.
+        package var logOf: (Settings) -> Log
+        package var settings: Worker.Settings
+        package var sharesListeners: Bool
+        package var takeNumber: () -> UInt64
+        /// The worker's end of the socket to the password helpers.
+        package var helperSocket: CInt?
+
+        package init(
+            loop: EventLoop, log: Log, logOf: @escaping (Settings) -> Log, settings: Worker.Settings,
+            sharesListeners: Bool, takeNumber: @escaping () -> UInt64, helperSocket: CInt?
+        ) {
+            self.loop = loop
+            self.log = log
+            self.logOf = logOf
+            self.settings = settings
+            self.sharesListeners = sharesListeners
+            self.takeNumber = takeNumber
+            self.helperSocket = helperSocket
+        }
+    }
+}
+
+extension MailConfiguration {
+    /// The worker of this process.
+    package func makeWorker(_ parts: WorkerParts) -> Worker {
+        let providers = ProviderList(parts)
+        let runtime = servers.map { plan in
+            Server(plan, provider: providers.provider(for: plan), log: parts.logOf(plan.settings))
+        }
+        let worker = Worker(
+            loop: parts.loop, log: parts.log, settings: parts.settings, servers: runtime,
+            sharesListeners: parts.sharesListeners, takeNumber: parts.takeNumber)
+        worker.releaseIdle = { providers.closeIdle() }
+        return worker
+    }
+}
+
+extension Server {
+    convenience init(_ plan: ServerPlan, provider: any AuthProvider, log: Log) {
+        let settings = plan.settings[ServerSettings.self]
+        let tlsSettings = plan.settings[TLSSettings.self]
+        let startTLS: StartTLSPolicy
+        switch tlsSettings.startTLS {
+        case .off: startTLS = .off
+        case .on: startTLS = .on
+        case .only: startTLS = .only
+        }
+        plan.context?.warn = { text in log.write(.warning, text) }
+        self.init(
+            index: UInt16(truncatingIfNeeded: plan.index), declaration: plan.declaration,
+            service: plan.declaration.makeService(
+                ServiceContext(
+                    serverName: plan.serverName, startTLS: startTLS, isStrict: settings.isStrict,
+                    settings: plan.settings)),
+            provider: provider, settings: settings, startTLS: startTLS, tls: plan.context, tlsSettings: tlsSettings,
+            serverName: plan.serverName, log: log)
+    }
+}

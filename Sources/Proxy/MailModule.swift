@@ -1,0 +1,146 @@
+// The mail part of the configuration: which directives there are, what is checked when a block closes, and what the
+// master and its workers are given in the end.
+
+package import ApusMail
+import Auth
+package import Config
+import Platform
+package import TLS
+package import Zones
+
+package final class MailModule {
+    private let protocols: [ProtocolDeclaration]
+    private let objects: TLSObjectCache
+    private let zones: ZoneRegistry
+    /// What was made when the blocks closed, in the order of the `server` blocks.
+    private var contexts: [TLSContext?] = []
+    private let hostName: [UInt8]
+
+    /// - Parameters:
+    ///   - objects: Certificates and keys already read; those of the running configuration at a reload.
+    ///   - zones: Memory shared by workers, kept over reloads.
+    ///   - hostName: The machine's, the default of `server_name`.
+    package init(protocols: [ProtocolDeclaration], objects: TLSObjectCache, zones: ZoneRegistry, hostName: [UInt8]) {
+        (self.protocols, self.objects, self.zones) = (protocols, objects, zones)
+        self.hostName = hostName
+    }
+
+    // MARK: Declarations
+
+    package var directives: [AnyDirective] {
+        AnyDirective.all(of: ListenSettings.self) + [AnyDirective(protocolDirective)]
+            + AnyDirective.all(of: ServerSettings.self) + AnyDirective.all(of: TLSSettings.self)
+            + AnyDirective.all(of: AuthHTTPSettings.self) + AnyDirective.all(of: PasswdFileSettings.self)
+            + protocols.flatMap(\.directives)
+    }
+
+    package var blocks: [BlockDirective] {
+        [
+            BlockDirective(
+                "mail", in: .main, body: .mail,
+                "The mail servers. What is set here holds for every `server` inside that does not set it itself."
+            ) { [unowned self] block, environment throws(ConfigError) in
+                try self.close(block, environment)
+            },
+            BlockDirective(
+                "server", in: .mail, body: .server, isRepeatable: true,
+                "One mail server: its addresses, its protocol, and whatever is different from the `mail` block around it."
+            ) { block, _ throws(ConfigError) in
+                guard block.uses["listen"] != nil else {
+                    throw ConfigError("no \"listen\" is defined for server", at: block.position)
+                }
+            },
+        ]
+    }
+
+    private var protocolDirective: Directive<ServerSettings> {
+        let names = protocols.map(\.name)
+        return Directive(
+            "protocol", in: .server, arguments: .exactly(1), placeholder: names.joined(separator: " | "), default: nil,
+            repetition: .lastWins,
+            """
+            The protocol of the server. Without it the first `listen` with a port that belongs to a protocol decides: \
+            \(protocols.map { "\($0.defaultPorts.map(String.init).joined(separator: ", ")) for \($0.name)" }
+                .joined(separator: "; ")).
+            """
+        ) { use throws(ConfigError) in
+            let name = use.arguments[0].text
+            guard names.contains(name) else { throw use.error("unknown protocol \"\(name)\"") }
+            return { $0.protocolName = name }
+        }
+    }
+
+    // MARK: The closing brace of `mail`
+
+    /// The checks in nginx's order: for each part, every server in the order of the file.
+    private func close(_ mail: Block, _ environment: LoadingEnvironment) throws(ConfigError) {
+        let servers = mail.children.filter { $0.name == "server" }
+        var declarations: [ProtocolDeclaration] = []
+        for server in servers { declarations.append(try declaration(of: server)) }
+        contexts = []
+        for (server, declaration) in zip(servers, declarations) {
+            contexts.append(try context(of: server, declaration, environment))
+        }
+        for server in servers { _ = try Self.authentication(of: server) }
+    }
+
+    private func declaration(of server: Block) throws(ConfigError) -> ProtocolDeclaration {
+        let settings = server.settings
+        if let name = settings[ServerSettings.self].protocolName, let found = protocols.first(where: { $0.name == name }) {
+            return found
+        }
+        for port in settings[ListenSettings.self].firstPorts {
+            if let found = protocols.first(where: { $0.defaultPorts.contains(port) }) { return found }
+        }
+        throw ConfigError("unknown mail protocol for server", at: server.position)
+    }
+
+    private func context(
+        of server: Block, _ declaration: ProtocolDeclaration, _ environment: LoadingEnvironment
+    ) throws(ConfigError) -> TLSContext? {
+        let settings = server.settings
+        let tls = settings[TLSSettings.self]
+        let listenPosition = settings[ListenSettings.self].lastTLSPosition
+        guard let position = listenPosition ?? (tls.startTLS == .off ? nil : tls.startTLSPosition) else { return nil }
+        return try TLSContext(
+            tls, name: declaration.applicationProtocol, mode: listenPosition == nil ? "starttls" : "listen ... ssl",
+            position: position, environment: environment, objects: objects, zones: zones)
+    }
+
+    /// How the users of a server are authenticated: by the innermost block that says so.
+    static func authentication(of server: Block) throws(ConfigError) -> Authentication {
+        var block: Block? = server
+        while let current = block {
+            let service = current.uses["auth_http"] != nil
+            let file = current.uses["auth_passwd_file"] != nil
+            if service && file {
+                throw ConfigError("both \"auth_http\" and \"auth_passwd_file\" are defined for server", at: server.position)
+            }
+            if service, let service = server.settings[AuthHTTPSettings.self].service { return .http(service) }
+            if file, let path = server.settings[PasswdFileSettings.self].path { return .passwdFile(path: path) }
+            block = current.parent
+        }
+        throw ConfigError("no \"auth_http\" is defined for server", at: server.position)
+    }
+
+    enum Authentication {
+        case http(HTTPAuthService)
+        case passwdFile(path: String)
+    }
+
+    // MARK: The result
+
+    /// The finished configuration; called once everything is read.
+    package func configuration(_ root: Block) throws(ConfigError) -> MailConfiguration {
+        let blocks = root.children.filter { $0.name == "mail" }.flatMap(\.children).filter { $0.name == "server" }
+        var plans: [ServerPlan] = []
+        for (index, block) in blocks.enumerated() {
+            plans.append(
+                ServerPlan(
+                    index: index, settings: block.settings, declaration: try declaration(of: block),
+                    context: contexts.indices.contains(index) ? contexts[index] : nil,
+                    authentication: try Self.authentication(of: block), hostName: hostName))
+        }
+        return MailConfiguration(servers: plans)
+    }
+}

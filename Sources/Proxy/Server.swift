@@ -1,0 +1,43 @@
+import ApusMail
+import EventLoop
+import Observability
+import Platform
+import TLS
+
+/// One `server` block as the sessions of a worker see it.
+final class Server {
+    let index: UInt16
+    let declaration: ProtocolDeclaration
+    let service: any ProtocolService
+    let provider: any AuthProvider
+    let settings: ServerSettings
+    let startTLS: StartTLSPolicy
+    let tls: TLSContext?
+    let tlsSettings: TLSSettings
+    let serverName: [UInt8]
+    let log: Log
+
+    init(
+        index: UInt16, declaration: ProtocolDeclaration, service: any ProtocolService, provider: any AuthProvider,
+        settings: ServerSettings, startTLS: StartTLSPolicy, tls: TLSContext?, tlsSettings: TLSSettings,
+        serverName: [UInt8], log: Log
+    ) {
+        self.index = index
+        self.declaration = declaration
+        self.service = service
+        self.provider = provider
+        self.settings = settings
+        self.startTLS = startTLS
+        self.tls = tls
+        self.tlsSettings = tlsSettings
+        self.serverName = serverName
+        self.log = log
+    }
+}
+
+/// What the relay asks about the server of a session.
+struct RelayLimits {
+    /// `proxy_timeout` in milliseconds.
+    let timeout: UInt64
+    let log: Log
+}

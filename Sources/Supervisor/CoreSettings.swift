@@ -1,0 +1,173 @@
+package import Config
+package import Platform
+
+/// What the main block says about processes.
+package struct CoreSettings: SettingsBlock {
+    package enum WorkerCount: Equatable, Sendable { case fixed(Int), automatic }
+    package enum DebugPoint: Equatable, Sendable { case stop, abort }
+
+    /// A variable that workers keep (`value` is nil) or get.
+    package struct Variable: Equatable, Sendable {
+        package let name: String
+        package let value: String?
+    }
+
+    package var isDaemon = true
+    package var hasMaster = true
+    /// Whom workers run as; nil for the built-in user.
+    package var user: UserIdentity?
+    package var workerCount = WorkerCount.fixed(1)
+    package var affinity: ProcessorAffinity?
+    package var priority = 0
+    package var openFileLimit: Int?
+    package var coreLimit: Int?
+    /// Zero for no limit.
+    package var shutdownTimeout = Duration.zero
+    package var workingDirectory: String?
+    package var environment: [Variable] = []
+    /// Joined with the prefix; nil for the built-in one.
+    package var pidFile: String?
+    package var lockFile: String?
+    package var timerResolution = Duration.zero
+    package var debugPoint: DebugPoint?
+    package var threadPools: [String] = []
+    package var usesPCREJIT = false
+    package var sslEngine: String?
+    package var isTLSCacheInheritable = true
+
+    package init() {}
+
+    package static var title: String { "Processes" }
+
+    package static var directives: [Directive<CoreSettings>] {
+        processDirectives + [userDirective, affinityDirective, priorityDirective] + limitDirectives
+            + [environmentDirective] + fileDirectives + acceptedDirectives + [threadPoolDirective]
+    }
+
+    private static var processDirectives: [Directive<CoreSettings>] {
+        [
+            Directive(
+                "daemon", in: .main, \.isDaemon, .flag,
+                """
+                Whether Apus leaves the terminal and goes on in the background. The command returns when all sockets are \
+                open and the pid file is written. Under a service manager or in a container, say `off`.
+                """),
+            Directive(
+                "master_process", in: .main, \.hasMaster, .flag,
+                """
+                Whether a master process supervises workers. With `off` one process does everything as the user who \
+                started it, without a second one to take over: for debugging only.
+                """),
+            Directive(
+                "worker_processes", in: .main, \.workerCount, .workerCount,
+                """
+                How many worker processes serve clients; `auto` means one for each CPU that is on line. All share the \
+                listening sockets.
+                """),
+            Directive(
+                "worker_shutdown_timeout", in: .main, \.shutdownTimeout, .time,
+                """
+                How long a worker that was told to quit lets its sessions go on; what is open then is closed. With \
+                `0` it waits until the last session has ended.
+                """),
+        ]
+    }
+
+    private static var limitDirectives: [Directive<CoreSettings>] {
+        [
+            Directive(
+                "worker_rlimit_nofile", in: .main, \.openFileLimit, .optional(.number),
+                """
+                The limit of open files (RLIMIT_NOFILE) of each worker. A relayed session takes two. Without it, \
+                workers have the limit the master was started with.
+                """),
+            Directive(
+                "worker_rlimit_core", in: .main, \.coreLimit, .optional(.offset),
+                """
+                The largest core file (RLIMIT_CORE) a worker may leave behind. Workers that change their user write \
+                one only where this directive is used, since a core file shows what passes through the memory.
+                """),
+        ]
+    }
+
+    private static var fileDirectives: [Directive<CoreSettings>] {
+        [
+            Directive(
+                "working_directory", in: .main, \.workingDirectory, .optional(.string("directory")),
+                """
+                The current directory of workers, which is where core files land. The user of the workers must be \
+                allowed to enter it. The master stays where it was started.
+                """),
+            Directive(
+                "pid", in: .main, \.pidFile, .path(default: "/run/apus.pid"),
+                """
+                The file that holds the number of the master process; `apus -s` reads it. Relative names are joined \
+                with the prefix. It is written when all sockets are open and removed at the end.
+                """),
+            Directive(
+                "lock_file", in: .main, \.lockFile, .path(default: "/run/apus.lock"),
+                """
+                Accepted so that configurations of nginx can be kept; Apus needs no lock file. It cannot be changed \
+                by a reload.
+                """),
+        ]
+    }
+
+    private static var acceptedDirectives: [Directive<CoreSettings>] {
+        [
+            Directive(
+                "timer_resolution", in: .main, \.timerResolution, .time,
+                """
+                Accepted so that configurations of nginx can be kept; reading the clock costs Apus next to nothing, so \
+                it does so at each turn of its loop.
+                """),
+            Directive(
+                "debug_points", in: .main, \.debugPoint, .optional(.choice([("stop", .stop), ("abort", .abort)])),
+                """
+                What a process does when it finds one of its own promises broken: stop, so that a debugger can be \
+                attached, or end with a core file. Without it, it logs the matter and goes on.
+                """),
+            Directive(
+                "pcre_jit", in: .main, \.usesPCREJIT, .flag,
+                "Accepted so that configurations of nginx can be kept; Apus uses no regular expressions."),
+            Directive(
+                "ssl_engine", in: .main, arguments: .exactly(1), placeholder: "device", default: nil,
+                "Not supported: OpenSSL has replaced engines by providers, which its own configuration file names."
+            ) { use throws(ConfigError) in
+                throw use.phrase("is not supported")
+            },
+            Directive(
+                "ssl_object_cache_inheritable", in: .main, \.isTLSCacheInheritable, .flag,
+                """
+                Whether the next reload may take over the certificates, keys and revocation lists that this \
+                configuration has loaded and whose files did not change.
+                """),
+        ]
+    }
+}
+
+extension ArgumentSyntax where Value == CoreSettings.WorkerCount {
+    fileprivate static var workerCount: ArgumentSyntax<CoreSettings.WorkerCount> {
+        ArgumentSyntax(placeholder: "number | auto") { use, word throws(ConfigError) in
+            if word.text == "auto" { return .automatic }
+            guard let number = ConfigValue.number(word.bytes) else { throw use.phrase("invalid value") }
+            return .fixed(number)
+        } print: {
+            switch $0 {
+            case .automatic: "auto"
+            case .fixed(let number): String(number)
+            }
+        }
+    }
+}
+
+extension ArgumentSyntax where Value == String? {
+    /// A file, joined with the prefix; an empty name means the built-in one.
+    fileprivate static func path(default builtIn: String) -> ArgumentSyntax<String?> {
+        ArgumentSyntax(placeholder: "file") { use, word in
+            word.bytes.isEmpty ? nil : use.environment.path(word.text)
+        } print: {
+            $0 ?? builtIn
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import Glibc
+import Observability
+import Platform
+
+/// The life of a helper process: the workers' user, no listening sockets, and the body of its plan.
+enum HelperProcess {
+    static func run(
+        _ plan: HelperPlan, _ generation: Generation, index: Int, control: CInt, title: ProcessTitle
+    ) -> Never {
+        title.set("\(plan.title) process")
+        WorkerIdentity(generation, index: index).assumeForHelper()
+        let context = HelperContext(
+            control: control, files: generation.watchedFiles.map(\.descriptor), log: generation.log,
+            logs: generation.logs, index: index)
+        plan.body(context)
+        exit(0)
+    }
+}

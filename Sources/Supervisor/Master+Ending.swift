@@ -1,0 +1,67 @@
+import Glibc
+import Observability
+import Platform
+
+extension Master {
+    private static var firstPeriod: Int { 50 }
+    /// A period longer than this ends with SIGKILL.
+    private static var patience: Int { 1000 }
+
+    /// Tells everybody to end at once, again and again with doubled periods, and at last kills (process-model.md 4.2).
+    func terminate() {
+        defer { wishes.escalate = false }
+        guard let period = escalationPeriod else {
+            escalationPeriod = Self.firstPeriod
+            tellWorkersToTerminate()
+            retireHelpers()
+            return armEscalation()
+        }
+        guard wishes.escalate else { return retireHelpers() }
+        if period > Self.patience {
+            for child in children.values { kill(child.process, SIGKILL) }
+        } else if period > Self.firstPeriod {
+            tellWorkersToTerminate()
+        }
+        escalationPeriod = min(period * 2, 60_000)
+        armEscalation()
+    }
+
+    private func tellWorkersToTerminate() {
+        for child in children.values where child.kind == .worker {
+            child.isLeaving = true
+            child.tell(ControlMessage(.terminate))
+        }
+    }
+
+    private func armEscalation() {
+        guard let period = escalationPeriod, let loop else { return }
+        _ = loop.schedule(after: .milliseconds(period)) { [unowned self] in wishes.escalate = true }
+    }
+
+    /// Lets the workers finish; takes as long as their sessions do.
+    func quit() {
+        guard !hasQuit else { return }
+        hasQuit = true
+        tellWorkersToQuit { _ in true }
+        closeSockets()
+        retireHelpers()
+        if children.isEmpty { finish() }
+    }
+
+    func finish() -> Never {
+        for generation in [current, pending].compactMap({ $0 }) { generation.pidFile.remove(log: log) }
+        log.write(.notice, "exit")
+        closeSockets()
+        exit(0)
+    }
+
+    private func closeSockets() {
+        // Sockets of a master that still lives are its own affair.
+        let areOurs = predecessor == nil || predecessor != getppid()
+        for socket in openSockets {
+            if areOurs, socket.isUnix { socket.unlink(log: log) }
+            socket.close()
+        }
+        openSockets = []
+    }
+}

@@ -1,0 +1,84 @@
+import Config
+import Glibc
+import Observability
+
+// A reload is over when every new worker has said that it accepts: only then are the old ones told to quit. Until then
+// nothing that serves is touched, and any trouble leaves things as they were.
+extension Master {
+    private static var timeToAccept: Duration { .seconds(30) }
+
+    func reload() {
+        log.write(.notice, "reconfiguring")
+        guard let generation = load() else { return }
+        pending = generation
+        for socket in generation.sockets.opened { openSockets.append(socket) }
+        reloadDeadline = loop?.schedule(after: Self.timeToAccept) { [unowned self] in wishes.abandonReload = true }
+        guard startChildren(of: generation) else { return abortReload("not all processes could be started") }
+        completeReloadIfReady()
+    }
+
+    /// Loads the configuration anew. A failure is logged and changes nothing.
+    private func load() -> Generation? {
+        do throws(ConfigError) {
+            let configuration = try loader.read(log: current.log)
+            return try loader.open(configuration, after: current, sockets: openSockets, log: current.log)
+        } catch {
+            loader.report(error)
+            return nil
+        }
+    }
+
+    func completeReloadIfReady() {
+        guard let pending else { return }
+        let workers = children.values.filter { $0.kind == .worker && $0.generation === pending }
+        guard workers.count >= pending.workerCount, workers.allSatisfy(\.isAccepting) else { return }
+        endWaiting()
+        let old = current
+        current = pending
+        self.pending = nil
+        closeUnwantedSockets()
+        if old.pidFile.path != current.pidFile.path { old.pidFile.remove(log: log) }
+        current.logs.redirectStandardError()
+        tellWorkersToQuit { $0.generation !== self.current }
+        retireHelpers()
+    }
+
+    /// Gives the new configuration up; those of its workers that serve already may finish what they began.
+    func abortReload(_ reason: String) {
+        guard let failed = pending else { return }
+        endWaiting()
+        log.write(.emergency, "reload failed, the old configuration stays: \(reason)")
+        for child in children.values where child.generation === failed && child.kind == .worker {
+            child.isLeaving = true
+            child.tell(ControlMessage(child.isAccepting ? .quit : .terminate))
+        }
+        if failed.pidFile.path != current.pidFile.path { failed.pidFile.remove(log: log) }
+        pending = nil
+        closeUnwantedSockets()
+        retireHelpers()
+    }
+
+    private func endWaiting() {
+        loop?.cancel(&reloadDeadline)
+        wishes.abandonReload = false
+    }
+
+    private func closeUnwantedSockets() {
+        let wanted = current.sockets.sockets
+        for socket in openSockets where !wanted.contains(where: { $0 === socket }) {
+            if socket.isUnix {
+                log.write(.warning, "deleting socket \(socket.address.hostText.dropFirst(5))")
+                socket.unlink(log: log)
+            }
+            socket.close()
+        }
+        openSockets = wanted
+    }
+
+    func tellWorkersToQuit(_ isMeant: (Child) -> Bool) {
+        for child in children.values where child.kind == .worker && !child.isLeaving && isMeant(child) {
+            child.isLeaving = true
+            child.tell(ControlMessage(.quit))
+        }
+    }
+}

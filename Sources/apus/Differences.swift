@@ -1,0 +1,131 @@
+/// Where Apus behaves otherwise than nginx's mail module, for the manual: each entry is what nginx does and what Apus
+/// does instead.
+enum Differences {
+    static var table: [(nginx: String, apus: String)] { names + safety + service + processes }
+
+    private static var names: [(nginx: String, apus: String)] {
+        [
+            ("The program's name in messages, the syslog tag and the version string is `nginx`.", "`apus`, `Apus/VERSION`."),
+            (
+                "Listening sockets are inherited through the variable `NGINX`.",
+                "Through `APUS`."
+            ),
+            (
+                "`http {}` and `stream {}` are unknown directives; `load_module` loads.",
+                """
+                An error that says how to go on, or `foreign_blocks ignore`; nginx's own modules are ignored with a notice, \
+                others are an error.
+                """
+            ),
+        ]
+    }
+
+    private static var safety: [(nginx: String, apus: String)] {
+        [
+            (
+                "Control characters in decoded SASL credentials go on to the authentication service and the server behind.",
+                "They are refused like a malformed response."
+            ),
+            (
+                "Control characters of a login reach the error log as they are.",
+                "They are escaped (`\\n`, `\\x00`): one event is one line."
+            ),
+            (
+                "EXTERNAL with an initial response is taken when it is not listed.",
+                "Only when listed. PLAIN and LOGIN work unlisted as in nginx, unless `auth_strict` is on."
+            ),
+            ("An empty IMAP literal size, `{}`, counts as 0.", "`BAD`."),
+            ("An IMAP literal of no bytes swallows the byte after it.", "It is an empty string."),
+            (
+                "A quoted string that ends with the line is taken as closed; a line may begin with a space.",
+                "Both are refused."
+            ),
+            (
+                "A response to AUTHENTICATE must fit what is left of `imap_client_buffer`.",
+                "A response has a limit of its own, 12,288 bytes (RFC 4954); commands keep theirs."
+            ),
+            (
+                "`+ OK` answers a literal that can never fit the buffer.",
+                "The command is refused as too long at once."
+            ),
+            (
+                "Pipelined commands longer than the buffer together are refused as too long.",
+                "Each command counts for itself."
+            ),
+            (
+                "A password file does not exist.",
+                "`auth_passwd_file`: EXTERNAL is refused unless a verified client certificate names the user."
+            ),
+        ]
+    }
+
+    private static var service: [(nginx: String, apus: String)] {
+        [
+            (
+                "An answer of the authentication service without `Auth-Status` accepts.",
+                "It is an internal error, and the log says so."
+            ),
+            (
+                "The HTTP status of an answer is ignored.",
+                "Without a status of 2xx nothing is accepted; a refusal in such an answer is honoured."
+            ),
+            (
+                "Control characters in `Auth-Status`, `Auth-User` and `Auth-Pass` go on.",
+                "The answer is refused as malformed."
+            ),
+            ("An answer may have 1 KiB of headers.", "16 KiB."),
+            (
+                "Each login makes a connection of its own to the service.",
+                """
+                Connections are kept (`auth_http_keepalive`), and the request ends with `Connection: keep-alive`; \
+                `auth_http_keepalive 0` does as nginx does.
+                """
+            ),
+            ("`WAIT` without `Auth-Wait` asks again without pause and without end.", "After a second, and not for ever."),
+        ]
+    }
+
+    private static var processes: [(nginx: String, apus: String)] {
+        [
+            (
+                "Workers open log files; the master gives these to the workers' user.",
+                "The master opens them and passes descriptors; the owner of a log file is not changed."
+            ),
+            (
+                "A reload tells the old workers to quit after 100 ms.",
+                "When every new worker has said that it accepts."
+            ),
+            (
+                "TLS tickets are lost with each reload unless there is a shared cache or a key file.",
+                "Their keys are shared by all workers and kept over reloads while the certificates stay the same."
+            ),
+            (
+                "When `worker_connections` run out, the new connection is closed.",
+                """
+                Clients that have not logged in and were silent for a quarter of `timeout` give way first; then the new \
+                connection is closed.
+                """
+            ),
+            (
+                "`proxy_timeout` counts from the client's last byte.",
+                "From the last byte of either side."
+            ),
+            (
+                "Sockets have neither `TCP_NODELAY` nor, unless asked for, keep-alive.",
+                "`TCP_NODELAY` on both sides; clients' connections have keep-alive unless `so_keepalive` says otherwise."
+            ),
+            (
+                "`worker_shutdown_timeout` ends relayed sessions only.",
+                "It ends those before their login as well."
+            ),
+            (
+                "A quitting worker drops connections that the kernel has queued for it.",
+                "It accepts them first."
+            ),
+            (
+                "Unix sockets: a session is closed with unread bytes pending.",
+                "What the client had sent is read first, so that its last reply is not lost in a reset."
+            ),
+        ]
+    }
+}

@@ -1,0 +1,80 @@
+import Config
+import Glibc
+import Supervisor
+
+/// What `-v`, `-h`, `-V` and `--manual` show.
+enum Information {
+    #if compiler(>=6.4)
+        static let compiler = "Swift 6.4 or later"
+    #elseif compiler(>=6.3)
+        static let compiler = "Swift 6.3"
+    #else
+        static let compiler = "Swift"
+    #endif
+
+    /// Version, help and build on standard error, in this order, each once.
+    static func show(_ options: CommandLineOptions) {
+        var text = "apus version: Apus/\(Apus.version)\n"
+        if options.showsHelp { text += help }
+        if options.showsConfiguration { text += build }
+        print(Array(text.utf8), to: 2)
+    }
+
+    private static var help: String {
+        let paths = BuiltInPaths()
+        return """
+            Usage: apus [-?hvVtTq] [-s signal] [-p prefix]
+                        [-e filename] [-c filename] [-g directives]
+
+            Options:
+              -?,-h         : this help
+              -v            : show version and exit
+              -V            : show version and configure options then exit
+              -t            : test configuration and exit
+              -T            : test configuration, dump it and exit
+              -q            : suppress non-error messages during configuration testing
+              -s signal     : send signal to a master process: stop, quit, reopen, reload
+              -p prefix     : set prefix path (default: \(paths.prefix))
+              -e filename   : set error log file (default: \(paths.errorLog))
+              -c filename   : set configuration file (default: \(paths.configurationFile))
+              -g directives : set global directives out of configuration file
+
+
+            """
+    }
+
+    private static var build: String {
+        let paths = BuiltInPaths()
+        return """
+            built by \(compiler)
+            built with \(Wiring.tlsLibrary)
+            TLS SNI support enabled
+            configure arguments: --prefix=\(paths.prefix) --conf-path=\(paths.prefix)\(paths.configurationFile) \
+            --error-log-path=\(paths.errorLog) --pid-path=\(paths.pidFile) --lock-path=\(paths.lockFile) --with-debug \
+            --with-mail --with-mail_ssl_module
+
+            """
+    }
+
+    /// The manual on standard output.
+    ///
+    /// - Returns: The exit status.
+    static func printManual(_ form: CommandLineOptions.ManualForm) -> CInt {
+        let manual = Manual(directives: Wiring.manualDirectives, blocks: Wiring.manualBlocks)
+        switch form {
+        case .markdown: print(Array(manual.markdown.utf8))
+        case .man: print(Array(manual.roff.utf8))
+        }
+        return 0
+    }
+
+    static func print(_ bytes: [UInt8], to descriptor: CInt = 1) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
