@@ -73,6 +73,6 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
     package.targets.append(
         .target(
-            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP"], path: "Tests/Fuzz",
+            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "Auth"], path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }

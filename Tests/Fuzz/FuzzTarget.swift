@@ -8,6 +8,9 @@ enum FuzzTarget: String, CaseIterable {
     case imapClient = "imap-client"
     case imapBackend = "imap-backend"
     case configuration
+    case httpAuth = "http-auth"
+    case passwordFile = "password-file"
+    case hashMessage = "hash-message"
 
     static let chosen: FuzzTarget = {
         guard let name = getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }),
@@ -23,6 +26,9 @@ enum FuzzTarget: String, CaseIterable {
         case .imapClient: try fuzzIMAPClient(input)
         case .imapBackend: try fuzzIMAPBackend(input)
         case .configuration: fuzzConfiguration(input)
+        case .httpAuth: fuzzHTTPAuth(input)
+        case .passwordFile: fuzzPasswordFile(input)
+        case .hashMessage: fuzzHashMessage(input)
         }
     }
 }
