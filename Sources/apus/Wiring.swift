@@ -12,7 +12,10 @@ enum Wiring {
     }
 
     static var processBlocks: [BlockDirective] {
-        [BlockDirective("events", in: .main, body: .events, "How connections are handled; every configuration has one.")]
+        [
+            BlockDirective(
+                "events", in: .main, body: .events, "How connections are handled; every configuration has one.")
+        ]
     }
 
     // The mail part: room Proxy, MailModule.
