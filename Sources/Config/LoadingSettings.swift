@@ -20,8 +20,9 @@ public struct LoadingSettings: SettingsBlock {
             "include", in: [.main, .events, .mail, .server], arguments: .exactly(1), placeholder: "file | mask",
             default: nil, repetition: .lastWins,
             """
-            Reads directives from another file, as if they stood here. A relative name is relative to the directory of \
-            the main file. A name with `*`, `?` or `[` stands for all files it matches, in sorted order, and may match none.
+            Reads directives from another file, as if they stood here. A relative name is relative to the directory \
+            of the main file. A name with `*`, `?` or `[` stands for all files it matches, in sorted order, and may \
+            match none.
             """
         ) { _ in { _ in } }
     }
@@ -31,8 +32,8 @@ public struct LoadingSettings: SettingsBlock {
             "load_module", in: .main, arguments: .exactly(1), placeholder: "file", default: nil,
             repetition: .lastWins,
             """
-            Accepted, before all blocks, for the modules of nginx (`ngx_*`), so that its configurations can be kept; they \
-            are ignored with a notice. Apus loads no modules: any other name is an error.
+            Accepted, before all blocks, for the modules of nginx (`ngx_*`), so that its configurations can be kept; \
+            they are ignored with a notice. Apus loads no modules: any other name is an error.
             """
         ) { use throws(ConfigError) in
             if use.environment.hasOpenedBlock { throw use.phrase("is specified too late") }

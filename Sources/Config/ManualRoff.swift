@@ -6,8 +6,9 @@ extension Manual {
             .SH NAME
             apus.conf \\- configuration of the mail proxy apus
             .SH DESCRIPTION
-            A directive is a name and its arguments, ended by a semicolon; a block has braces instead. Words are separated
-            by blanks and may stand in quotes. A number sign starts a comment.
+            A directive is a name and its arguments, ended by a semicolon; a block has braces instead.
+            Words are separated by blanks and may stand in quotes.
+            A number sign starts a comment.
 
             """
         return head + chapters.map { Self.roff(of: $0) }.joined() + ".SH SEE ALSO\n.BR apus (8)\n"
@@ -34,7 +35,7 @@ extension Manual {
     }
 
     private static func escaped(_ text: String) -> String {
-        guarded(text.replacing("\\", with: "\\e").replacing("-", with: "\\-"))
+        text.replacing("\\", with: "\\e").replacing("-", with: "\\-")
     }
 
     /// A line of text that starts with a point or an apostrophe would be taken for a request.

@@ -36,14 +36,14 @@ struct ListenReader {
 
     private func addresses() throws(ConfigError) -> ([SocketAddress], UInt16?) {
         let word = words[0]
-        let parsed: AddressSyntax.Endpoint
+        let parsed: AddressSyntax
         do throws(AddressSyntax.Failure) {
-            parsed = try AddressSyntax.listen(word.bytes)
+            parsed = try AddressSyntax(word.bytes, in: .listen)
         } catch {
-            throw addressError(error.phrase)
+            throw addressError(error.rawValue)
         }
         switch parsed.host {
-        case .unix(let path): return ([SocketAddress(.unix(path))], nil)
+        case .unix(let path): return ([SocketAddress(.unix(Array(path.utf8)))], nil)
         case .ipv4(let bytes): return (spread([.ipv4(bytes)], parsed.ports), parsed.ports?.lowerBound)
         case .ipv6(let bytes): return (spread([.ipv6(bytes)], parsed.ports), parsed.ports?.lowerBound)
         case .any: return (spread([.ipv4([0, 0, 0, 0])], parsed.ports), parsed.ports?.lowerBound)

@@ -68,3 +68,40 @@ package final class MailConfiguration {
         }
     }
 }
+
+extension MailConfiguration {
+    /// The worker of this process.
+    package func makeWorker(_ parts: WorkerParts) -> Worker {
+        let providers = ProviderList(parts)
+        let runtime = servers.map { plan in
+            Server(plan, provider: providers.provider(for: plan), log: parts.logOf(plan.settings))
+        }
+        let worker = Worker(
+            loop: parts.loop, log: parts.log, settings: parts.settings, servers: runtime,
+            sharesListeners: parts.sharesListeners, takeNumber: parts.takeNumber)
+        worker.releaseIdle = { providers.closeIdle() }
+        return worker
+    }
+}
+
+extension Server {
+    convenience init(_ plan: ServerPlan, provider: any AuthProvider, log: Log) {
+        let settings = plan.settings[ServerSettings.self]
+        let tlsSettings = plan.settings[TLSSettings.self]
+        let startTLS: StartTLSPolicy
+        switch tlsSettings.startTLS {
+        case .off: startTLS = .off
+        case .on: startTLS = .on
+        case .only: startTLS = .only
+        }
+        plan.context?.warn = { text in log.write(.warning, text) }
+        self.init(
+            index: UInt16(truncatingIfNeeded: plan.index), declaration: plan.declaration,
+            service: plan.declaration.makeService(
+                ServiceContext(
+                    serverName: plan.serverName, startTLS: startTLS, isStrict: settings.isStrict,
+                    settings: plan.settings)),
+            provider: provider, settings: settings, startTLS: startTLS, tls: plan.context, tlsSettings: tlsSettings,
+            serverName: plan.serverName, log: log)
+    }
+}

@@ -116,14 +116,17 @@ package final class MailModule {
             if service && file {
                 throw ConfigError("both \"auth_http\" and \"auth_passwd_file\" are defined for server", at: server.position)
             }
-            if service { return .http }
-            if file { return .passwdFile }
+            if service, let service = server.settings[AuthHTTPSettings.self].service { return .http(service) }
+            if file, let path = server.settings[PasswdFileSettings.self].path { return .passwdFile(path: path) }
             block = current.parent
         }
         throw ConfigError("no \"auth_http\" is defined for server", at: server.position)
     }
 
-    enum Authentication { case http, passwdFile }
+    enum Authentication {
+        case http(HTTPAuthService)
+        case passwdFile(path: String)
+    }
 
     // MARK: The result
 

@@ -159,8 +159,8 @@ extension RelayEndpoint {
         ssl = connection.ssl
         descriptor = connection.descriptor
         watched = connection.watched.rawValue
-        flags.isReadable = true
-        flags.isWritable = true
+        flags.isReadable = connection.isReadable
+        flags.isWritable = connection.isWritable
         flags.isEnding = connection.peerHasClosed
     }
 }

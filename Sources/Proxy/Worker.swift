@@ -35,8 +35,10 @@ package final class Worker {
     private var retryTimer: TimerHandle?
     private var isQuitting = false
     private var finished: () -> Void = {}
-    /// Stops what must not keep a quitting worker alive, such as kept connections to an authentication service.
-    package var quitting: () -> Void = {}
+    /// Registrations that are the process's own: all together they take one of the `worker_connections`.
+    private var ownRegistrations = 1
+    /// Closes what is open for later use only, such as kept connections to an authentication service.
+    package var releaseIdle: () -> Void = {}
 
     /// A session that was silent for this part of its `timeout` gives way when connections run out.
     private static let idleShare = 4
@@ -60,7 +62,8 @@ package final class Worker {
     // MARK: Life
 
     /// Begins to accept.
-    func start(_ plans: [ListenerPlan], sockets: [CInt]) {
+    package func start(_ plans: [ListenerPlan], sockets: [CInt]) {
+        ownRegistrations = loop.registrationCount
         for (plan, socket) in zip(plans, sockets) {
             Self.prepare(socket, plan.bound)
             let listener = Listener(plan, descriptor: socket, worker: self)
@@ -84,18 +87,18 @@ package final class Worker {
     }
 
     /// Stops accepting; `finished` is called when the last session has ended.
-    func quit(finished: @escaping () -> Void) {
+    package func quit(finished: @escaping () -> Void) {
         isQuitting = true
         self.finished = finished
         loop.cancel(&retryTimer)
         for listener in listeners { listener.close() }
         listeners = []
-        quitting()
+        releaseIdle()
         considerFinishing()
     }
 
     /// `worker_shutdown_timeout` ran out: relayed sessions end, and those before their login as well.
-    func endSessions() {
+    package func endSessions() {
         relay.endAll()
         for session in sessions.values {
             session.note(.info, "shutdown timeout")
@@ -166,9 +169,11 @@ package final class Worker {
 
     /// Whether `worker_connections` admit one more; idle clients before their login give way.
     func hasRoomForConnection(_ log: Log) -> Bool {
-        if loop.registrationCount < settings.connectionLimit { return true }
+        if hasRoom { return true }
+        releaseIdle()
+        if hasRoom { return true }
         dropIdleSessions()
-        if loop.registrationCount < settings.connectionLimit { return true }
+        if hasRoom { return true }
         log.write(
             .alert,
             {
@@ -177,6 +182,8 @@ package final class Worker {
             })
         return false
     }
+
+    private var hasRoom: Bool { loop.registrationCount - ownRegistrations + 1 < settings.connectionLimit }
 
     private func dropIdleSessions() {
         let now = loop.now

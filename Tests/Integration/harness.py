@@ -408,8 +408,11 @@ class Proxy:
         return self.expand(head + text.lstrip("\n") if text.startswith("\n") else head + text)
 
     def write(self, text):
-        self.text = self.compose(text)
-        # In one step: a reload never sees half a file.
+        self.rewrite(self.compose(text))
+
+    def rewrite(self, whole):
+        """Replaces the configuration by this text as it is, in one step: a reload never sees half a file."""
+        self.text = whole
         fresh = self.conf.with_suffix(".new")
         fresh.write_text(self.text, encoding="latin-1")
         fresh.replace(self.conf)
