@@ -10,6 +10,8 @@ package struct SyslogParameters: Hashable, Sendable {
     package var tag = "apus"
     package var namesHost = true
 
+    package init() {}
+
     static let facilities = [
         "kern", "user", "mail", "daemon", "auth", "intern", "lpr", "news", "uucp", "clock", "authpriv", "ftp", "ntp",
         "audit", "alert", "cron", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",

@@ -6,7 +6,10 @@ package struct CommandLineOptions: Equatable, Sendable {
     package enum ManualForm: String, Sendable { case markdown, man }
 
     /// Why the arguments cannot be understood; the text of the message.
-    package struct Failure: Error, Equatable, Sendable { package let message: String }
+    package struct Failure: Error, Equatable, Sendable {
+        package let message: String
+        package init(message: String) { self.message = message }
+    }
 
     package var showsHelp = false
     package var showsVersion = false

@@ -33,7 +33,6 @@ package struct CoreSettings: SettingsBlock {
     package var threadPools: [String] = []
     package var usesPCREJIT = false
     package var sslEngine: String?
-    package var isTLSCacheInheritable = true
 
     package init() {}
 
@@ -136,12 +135,6 @@ package struct CoreSettings: SettingsBlock {
             ) { use throws(ConfigError) in
                 throw use.phrase("is not supported")
             },
-            Directive(
-                "ssl_object_cache_inheritable", in: .main, \.isTLSCacheInheritable, .flag,
-                """
-                Whether the next reload may take over the certificates, keys and revocation lists that this \
-                configuration has loaded and whose files did not change.
-                """),
         ]
     }
 }
