@@ -50,7 +50,11 @@ private final class ScriptedService: EventSource {
         return (listener, try #require(SocketAddress(name, length: Int(length))).port)
     }
 
+    private var isListening = true
+
     func stop() {
+        guard isListening else { return }
+        isListening = false
         for connection in connections { end(connection) }
         loop.remove(registration, listener)
         close(listener)
