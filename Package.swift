@@ -59,6 +59,7 @@ let package = Package(
         tests(of: "Observability"),
         tests(of: "Zones"),
         tests(of: "EventLoop"),
+        tests(of: "Supervisor"),
         tests(of: "TLS"),
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
@@ -67,3 +68,12 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Entry points for libFuzzer; `contrib/fuzz` sets the variable and links them.
+if Context.environment["APUS_FUZZ"] != nil {
+    package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
+    package.targets.append(
+        .target(
+            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "Auth"], path: "Tests/Fuzz",
+            exclude: ["Seeds"], swiftSettings: strict))
+}

@@ -15,27 +15,38 @@ package struct Daemon {
     ///
     /// - Parameter builtInLog: Where messages go before the configuration's logs are open. Not needed any more afterwards.
     package func run(builtInLog: consuming LogRegistry) -> CInt {
+        // What the first configuration holds must not stay open in this frame for good: hence the two steps.
+        switch prepare(builtInLog) {
+        case .master(let master): master.run()
+        case .single(let process): process.run()
+        case nil: return 1
+        }
+    }
+
+    private enum Life { case master(Master), single(SingleProcess) }
+
+    private func prepare(_ builtInLog: consuming LogRegistry) -> Life? {
         let inherited = InheritedSockets.take(log: builtInLog.main)
-        guard let generation = load(inherited ?? [], builtInLog.main) else { return 1 }
+        guard let generation = load(inherited ?? [], builtInLog.main) else { return nil }
         closeUnwanted(inherited ?? [], generation)
         announce(generation.log)
         Signals.block()
-        // The built-in log closes before descriptor 2 is replaced, unless it is the same file.
+        // The built-in log closes here: from now on there are those of the configuration.
         builtInLog = LogRegistry(loader.environment)
-        guard settle(generation, isInherited: inherited != nil) else { return 1 }
+        guard settle(generation, isInherited: inherited != nil) else { return nil }
         let serial: SharedCounter
         do throws(SystemError) {
             serial = try SharedCounter()
         } catch {
             generation.log.write(.emergency, errno: error.errno, "\(error.call)() failed")
-            return 1
+            return nil
         }
-        guard generation.core.hasMaster else { SingleProcess(loader, generation, serial: serial).run() }
+        guard generation.core.hasMaster else { return .single(SingleProcess(loader, generation, serial: serial)) }
         title.set((["master process"] + installation.commandLine).joined(separator: " "))
-        Master(
-            loader, generation, title: title, isDaemon: generation.core.isDaemon || inherited != nil,
-            predecessor: inherited == nil ? nil : getppid(), serial: serial
-        ).run()
+        return .master(
+            Master(
+                loader, generation, title: title, isDaemon: generation.core.isDaemon || inherited != nil,
+                predecessor: inherited == nil ? nil : getppid(), serial: serial))
     }
 
     private func load(_ sockets: [ListeningSocket], _ log: Log) -> Generation? {

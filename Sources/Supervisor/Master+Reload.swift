@@ -36,6 +36,7 @@ extension Master {
         let old = current
         current = pending
         self.pending = nil
+        current.service.tookForce()
         closeUnwantedSockets()
         if old.pidFile.path != current.pidFile.path { old.pidFile.remove(log: log) }
         current.logs.redirectStandardError()

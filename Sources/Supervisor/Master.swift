@@ -61,6 +61,7 @@ final class Master {
         self.predecessor = predecessor
         current = generation
         openSockets = generation.sockets.sockets
+        generation.service.tookForce()
     }
 
     var log: Log { (pending ?? current).log }

@@ -12,6 +12,8 @@ package protocol Service: AnyObject {
     var listeners: [ListenerRequest] { get }
     /// The helper processes it needs.
     var helpers: HelperPlan? { get }
+    /// Its configuration is the one in force now; called in the master, once.
+    func tookForce()
     /// Called in the worker, after fork, with privileges dropped.
     func makeWorker(_ context: WorkerContext) -> any WorkerBody
 }

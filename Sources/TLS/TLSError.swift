@@ -120,3 +120,9 @@ enum OpenSSLErrors {
         }
     }
 }
+
+/// The TLS library this process runs with.
+package enum TLSLibrary {
+    /// For example `OpenSSL 3.0.22 25 Aug 2026`.
+    package static var version: String { String(cString: OpenSSL_version(OPENSSL_VERSION)) }
+}

@@ -25,10 +25,10 @@ struct Command {
 
     /// - Returns: The exit status.
     func run(title: ProcessTitle) -> CInt {
-        let builtIn = openBuiltInLog()
-        if options.testsConfiguration { return test(builtIn.main) }
-        if let signal = options.signal { return send(signal, builtIn.main) }
-        return Daemon(loader, title: title).run(builtInLog: builtIn)
+        if options.testsConfiguration { return test(openBuiltInLog().main) }
+        if let signal = options.signal { return send(signal, openBuiltInLog().main) }
+        // Handed over, so that it can be closed when it is not needed any more.
+        return Daemon(loader, title: title).run(builtInLog: openBuiltInLog())
     }
 
     /// The log from before the configuration is read. When it cannot be opened, standard error takes its place.

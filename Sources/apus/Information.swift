@@ -1,6 +1,7 @@
 import Config
 import Glibc
 import Supervisor
+import TLS
 
 /// What `-v`, `-h`, `-V` and `--manual` show.
 enum Information {
@@ -47,7 +48,7 @@ enum Information {
         let paths = BuiltInPaths()
         return """
             built by \(compiler)
-            built with \(Wiring.tlsLibrary)
+            built with \(TLSLibrary.version)
             TLS SNI support enabled
             configure arguments: --prefix=\(paths.prefix) --conf-path=\(paths.prefix)\(paths.configurationFile) \
             --error-log-path=\(paths.errorLog) --pid-path=\(paths.pidFile) --lock-path=\(paths.lockFile) --with-debug \

@@ -9,7 +9,12 @@ import Supervisor
 final class MailService: Service {
     private let mail: MailConfiguration
 
-    init(_ mail: MailConfiguration) { self.mail = mail }
+    private let inForce: () -> Void
+
+    /// - Parameter inForce: Called when the configuration has replaced the one before.
+    init(_ mail: MailConfiguration, inForce: @escaping () -> Void) { (self.mail, self.inForce) = (mail, inForce) }
+
+    func tookForce() { inForce() }
 
     var listeners: [ListenerRequest] { mail.listeners.map { ListenerRequest($0.bound) } }
 

@@ -1,0 +1,53 @@
+import Config
+import Observability
+import Platform
+import Proxy
+import Supervisor
+import TLS
+import Zones
+
+/// Reads the configuration with all directives this daemon has, again and again: what may be kept from one reading to
+/// the next (shared memory, certificates whose files did not change) is kept here.
+final class MailSource: ConfigurationSource {
+    private let paths: BuiltInPaths
+    private let globalDirectives: String
+    private let zones: ZoneRegistry
+    private var log: Log?
+    /// What the configuration in force has read, if the next may take it over.
+    private var inheritableObjects: TLSObjectCache?
+
+    init(_ paths: BuiltInPaths, globalDirectives: String) {
+        (self.paths, self.globalDirectives) = (paths, globalDirectives)
+        zones = ZoneRegistry()
+    }
+
+    func read(log: Log) throws(ConfigError) -> ReadConfiguration {
+        zones.begin()
+        do throws(ConfigError) {
+            return try load(log)
+        } catch {
+            zones.abandon()
+            throw error
+        }
+    }
+
+    private func load(_ log: Log) throws(ConfigError) -> ReadConfiguration {
+        let environment = LoadingEnvironment(
+            prefix: paths.prefix, configurationPrefix: paths.configurationPrefix,
+            isPrivileged: UserIdentity.canChange, warn: { log.write(.warning, $0) },
+            notice: { log.write(.notice, $0) })
+        let objects = TLSObjectCache(inheriting: inheritableObjects)
+        let mail = MailModule(
+            protocols: Wiring.protocols, objects: objects, zones: zones, hostName: HostName.current())
+        let loader = ConfigLoader(
+            directives: Wiring.processDirectives + mail.directives, blocks: Wiring.processBlocks + mail.blocks,
+            environment: environment)
+        let loaded = try loader.load(file: paths.configurationFile, globalDirectives: globalDirectives)
+        let keeps = loaded.root.settings[TLSLibrarySettings.self].isObjectCacheInheritable
+        let service = MailService(try mail.configuration(loaded.root)) { [unowned self] in
+            zones.commit()
+            inheritableObjects = keeps ? objects : nil
+        }
+        return ReadConfiguration(loaded: loaded, service: service)
+    }
+}
