@@ -33,7 +33,9 @@ package struct AddressNetwork: Equatable, Sendable {
         } else {
             return nil
         }
-        guard slash < text.endIndex else { return (AddressNetwork(prefix: address, bitCount: address.count * 8), false) }
+        guard slash < text.endIndex else {
+            return (AddressNetwork(prefix: address, bitCount: address.count * 8), false)
+        }
         guard let bits = decimal(text[(slash + 1)...], atMost: address.count * 8) else { return nil }
         let network = AddressNetwork(prefix: masked(address, bits), bitCount: bits)
         return (network, network.prefix != address)

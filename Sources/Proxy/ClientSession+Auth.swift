@@ -7,8 +7,9 @@ import TLS
 // Asking the authentication provider, and what its verdict means.
 
 extension ClientSession {
-    /// `Auth-Status: WAIT` so many times in a row is refused: a service that never decides holds no session for ever.
-    private static let longestWait = 100
+    /// How long a service may put a login off with `Auth-Status: WAIT`, in multiples of `timeout`: one that never
+    /// decides holds no session for ever.
+    private static var longestWait: UInt64 { 5 }
 
     func authenticate(_ credentials: Credentials) {
         worker.loop.cancel(&timer)
@@ -16,7 +17,7 @@ extension ClientSession {
         record.method = credentials.method
         record.loginAttempts += 1
         record.activity = "in http auth state"
-        waitCount = 0
+        askUntil = worker.loop.now &+ server.settings.timeout.milliseconds &* Self.longestWait
         request = AuthRequest(
             credentials: credentials, protocolName: server.declaration.name, loginAttempt: record.loginAttempts,
             clientAddress: record.clientAddress, clientHost: nil, proxyHeader: nil, encryption: encryptionFacts)
@@ -58,18 +59,22 @@ extension ClientSession {
             refuse(refusal, after: delay)
         case .wait(let delay, let user):
             if let user { record.login = user }
-            waitCount += 1
-            guard waitCount < Self.longestWait else {
-                note(.error, "auth service asked to wait too often")
-                failInternally(.authFailed)
-                return
-            }
-            pause(delay) { [unowned self] in self.ask() }
+            wait(delay)
         case .failed(let failure):
             if let user = failure.user { record.login = user }
             report(failure)
             failInternally(.authFailed)
         }
+    }
+
+    private func wait(_ delay: Duration) {
+        let now = worker.loop.now
+        guard now < askUntil else {
+            note(.error, "auth service asked to wait for too long")
+            return failInternally(.authFailed)
+        }
+        let longest = Int64(clamping: askUntil - now)
+        pause(min(delay, .milliseconds(longest))) { [unowned self] in self.ask() }
     }
 
     private func report(_ failure: AuthFailure) {

@@ -77,6 +77,7 @@ extension ClientSession {
             return
         }
         input.consume(step.consumed)
+        debug("command read, bytes: ", step.consumed)
         switch step.action {
         case .needMoreInput: break
         case .reply(let bytes): reply(bytes)

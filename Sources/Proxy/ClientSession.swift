@@ -45,7 +45,8 @@ final class ClientSession: ConnectionDelegate {
     // Authentication
     var request: AuthRequest?
     var inquiry: (any AuthInquiry)?
-    var waitCount = 0
+    /// Milliseconds of the monotonic clock when the provider is asked no more.
+    var askUntil: UInt64 = 0
     // The server behind
     var backend: Connection?
     var backendDialog: (any BackendDialog)?
@@ -151,6 +152,7 @@ final class ClientSession: ConnectionDelegate {
 
     /// Sends to the client; when it does not go at once, a write timer runs until it has gone.
     func reply(_ bytes: [UInt8]) {
+        debug("bytes to client: ", bytes.count)
         switch client.send(bytes) {
         case .all: break
         case .pending: restartReplyTimer()
@@ -199,6 +201,7 @@ final class ClientSession: ConnectionDelegate {
     func restartTimer() {
         worker.loop.cancel(&timer)
         timer = worker.loop.schedule(after: server.settings.timeout) { [unowned self] in self.timedOut() }
+        debug("timer set, milliseconds: ", Int(clamping: server.settings.timeout.milliseconds))
     }
 
     private func timedOut() {

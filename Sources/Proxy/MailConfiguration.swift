@@ -33,14 +33,22 @@ package struct ServerPlan {
 package final class MailConfiguration {
     package let servers: [ServerPlan]
     package let listeners: [ListenerPlan]
+    private var passwordFiles: PasswordFiles
 
-    init(servers: [ServerPlan]) {
+    init(servers: [ServerPlan]) throws(ConfigError) {
         self.servers = servers
+        passwordFiles = try PasswordFiles(of: servers)
         listeners = ListenerPlan.plans(
             for: servers.flatMap { server in
                 server.settings[ListenSettings.self].addresses.map { ($0, server: server.index) }
             })
     }
+
+    /// The password files; empty where all authentication is done elsewhere.
+    package var passwordFilePaths: [String] { passwordFiles.paths }
+
+    /// Gives the open descriptors of the password files away, in the order of their paths.
+    package func takePasswordFiles() -> [CInt] { passwordFiles.take() }
 
     /// What a worker is made with.
     package struct WorkerParts {
@@ -74,7 +82,8 @@ extension MailConfiguration {
     package func makeWorker(_ parts: WorkerParts) -> Worker {
         let providers = ProviderList(parts)
         let runtime = servers.map { plan in
-            Server(plan, provider: providers.provider(for: plan), log: parts.logOf(plan.settings))
+            let provider = providers.provider(for: plan) { self.passwordFiles.number(of: $0) }
+            return Server(plan, provider: provider, log: parts.logOf(plan.settings))
         }
         let worker = Worker(
             loop: parts.loop, log: parts.log, settings: parts.settings, servers: runtime,

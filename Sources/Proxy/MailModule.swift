@@ -86,7 +86,9 @@ package final class MailModule {
 
     private func declaration(of server: Block) throws(ConfigError) -> ProtocolDeclaration {
         let settings = server.settings
-        if let name = settings[ServerSettings.self].protocolName, let found = protocols.first(where: { $0.name == name }) {
+        if let name = settings[ServerSettings.self].protocolName,
+            let found = protocols.first(where: { $0.name == name })
+        {
             return found
         }
         for port in settings[ListenSettings.self].firstPorts {
@@ -114,7 +116,8 @@ package final class MailModule {
             let service = current.uses["auth_http"] != nil
             let file = current.uses["auth_passwd_file"] != nil
             if service && file {
-                throw ConfigError("both \"auth_http\" and \"auth_passwd_file\" are defined for server", at: server.position)
+                throw ConfigError(
+                    "both \"auth_http\" and \"auth_passwd_file\" are defined for server", at: server.position)
             }
             if service, let service = server.settings[AuthHTTPSettings.self].service { return .http(service) }
             if file, let path = server.settings[PasswdFileSettings.self].path { return .passwdFile(path: path) }
@@ -141,6 +144,6 @@ package final class MailModule {
                     context: contexts.indices.contains(index) ? contexts[index] : nil,
                     authentication: try Self.authentication(of: block), hostName: hostName))
         }
-        return MailConfiguration(servers: plans)
+        return try MailConfiguration(servers: plans)
     }
 }

@@ -20,15 +20,30 @@ struct RelayEndpoint {
     struct Flags {
         var bits: UInt8 = 0
         /// The kernel may have bytes for us.
-        var isReadable: Bool { get { bits & 1 != 0 } set { set(1, newValue) } }
+        var isReadable: Bool {
+            get { bits & 1 != 0 }
+            set { set(1, newValue) }
+        }
         /// The kernel takes bytes from us.
-        var isWritable: Bool { get { bits & 2 != 0 } set { set(2, newValue) } }
+        var isWritable: Bool {
+            get { bits & 2 != 0 }
+            set { set(2, newValue) }
+        }
         /// The peer's FIN is in sight: read until the end shows.
-        var isEnding: Bool { get { bits & 4 != 0 } set { set(4, newValue) } }
+        var isEnding: Bool {
+            get { bits & 4 != 0 }
+            set { set(4, newValue) }
+        }
         /// Everything the peer sent was read.
-        var isAtEnd: Bool { get { bits & 8 != 0 } set { set(8, newValue) } }
+        var isAtEnd: Bool {
+            get { bits & 8 != 0 }
+            set { set(8, newValue) }
+        }
         /// It failed: nobody is there to say good-bye to.
-        var hasFailed: Bool { get { bits & 16 != 0 } set { set(16, newValue) } }
+        var hasFailed: Bool {
+            get { bits & 16 != 0 }
+            set { set(16, newValue) }
+        }
 
         private mutating func set(_ bit: UInt8, _ isOn: Bool) {
             if isOn { bits |= bit } else { bits &= ~bit }

@@ -83,7 +83,9 @@ package struct Daemon {
         var isSettled = false
         do throws(SystemError) {
             // While the parent waits, so that its exit status tells of trouble and its end means "ready".
-            try Process.daemonise { isSettled = takeOver(generation) ; return isSettled }
+            try Process.daemonise {
+                isSettled = takeOver(generation); return isSettled
+            }
         } catch {
             let call = error.call.description
             generation.log.write(

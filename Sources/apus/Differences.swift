@@ -5,7 +5,10 @@ enum Differences {
 
     private static var names: [(nginx: String, apus: String)] {
         [
-            ("The program's name in messages, the syslog tag and the version string is `nginx`.", "`apus`, `Apus/VERSION`."),
+            (
+                "The program's name in messages, the syslog tag and the version string is `nginx`.",
+                "`apus`, `Apus/VERSION`."
+            ),
             (
                 "Listening sockets are inherited through the variable `NGINX`.",
                 "Through `APUS`."
@@ -81,7 +84,10 @@ enum Differences {
                 `auth_http_keepalive 0` does as nginx does.
                 """
             ),
-            ("`WAIT` without `Auth-Wait` asks again without pause and without end.", "After a second, and not for ever."),
+            (
+                "`WAIT` without `Auth-Wait` asks again without pause and without end.",
+                "After a second, and no longer than five times `timeout`."
+            ),
         ]
     }
 

@@ -1,3 +1,4 @@
+import Auth
 import Config
 import EventLoop
 import Observability
@@ -18,7 +19,19 @@ final class MailService: Service {
 
     var listeners: [ListenerRequest] { mail.listeners.map { ListenerRequest($0.bound) } }
 
-    var helpers: HelperPlan? { nil }
+    /// Half the processors hash passwords, so that the other half can serve.
+    private(set) lazy var helpers: HelperPlan? = {
+        let paths = mail.passwordFilePaths
+        guard !paths.isEmpty else { return nil }
+        let files = zip(paths, mail.takePasswordFiles()).map { HelperPlan.File(path: $0, descriptor: $1) }
+        return HelperPlan(
+            count: max(1, Platform.Process.processorCount / 2), title: "password helper", files: files
+        ) { context in
+            HashHelper.run(
+                control: context.control, files: context.files, log: context.log, logs: context.logs,
+                isFirst: context.index == 0)
+        }
+    }()
 
     func makeWorker(_ context: WorkerContext) -> any WorkerBody { MailWorker(mail, context) }
 }
@@ -35,6 +48,10 @@ final class MailWorker: WorkerBody {
         settings.connectionLimit = context.events.connectionLimit
         settings.acceptsMany = context.events.acceptsMany
         settings.acceptRetryDelay = context.events.acceptDelay
+        let debugged = context.events.debugNetworks
+        if !debugged.isEmpty {
+            settings.isDebugged = { peer in debugged.contains { $0.contains(peer.host) } }
+        }
         worker = mail.makeWorker(
             MailConfiguration.WorkerParts(
                 loop: context.loop, log: context.log,

@@ -18,7 +18,10 @@ enum Wiring {
     }
 
     static var processBlocks: [BlockDirective] {
-        [BlockDirective("events", in: .main, body: .events, "How connections are handled; every configuration has one.")]
+        [
+            BlockDirective(
+                "events", in: .main, body: .events, "How connections are handled; every configuration has one.")
+        ]
     }
 
     /// A module that declares and loads nothing: for the manual.

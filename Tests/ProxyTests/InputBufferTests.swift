@@ -44,6 +44,7 @@ import Testing
         var buffer = InputBuffer()
         #expect(fill(&buffer, "abc", limit: 8) == 3)
         buffer.consume(100)
-        #expect(buffer.isEmpty)
+        let isEmpty = buffer.isEmpty
+        #expect(isEmpty)
     }
 }

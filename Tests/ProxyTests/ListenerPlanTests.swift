@@ -13,11 +13,14 @@ import Testing
     private func bound(_ listens: [ListenAddress]) -> [String: [String]] {
         let plans = ListenerPlan.plans(for: listens.enumerated().map { ($1, server: $0) })
         return Dictionary(
-            uniqueKeysWithValues: plans.map { ($0.bound.text, $0.specific.map { String(decoding: $0.text, as: UTF8.self) }) })
+            uniqueKeysWithValues: plans.map {
+                ($0.bound.text, $0.specific.map { String(decoding: $0.text, as: UTF8.self) })
+            })
     }
 
     @Test func `without a wildcard every address has its own`() {
-        #expect(bound([listen("127.0.0.1", 143), listen("127.0.0.2", 143)]) == ["127.0.0.1:143": [], "127.0.0.2:143": []])
+        #expect(
+            bound([listen("127.0.0.1", 143), listen("127.0.0.2", 143)]) == ["127.0.0.1:143": [], "127.0.0.2:143": []])
     }
 
     @Test func `a wildcard takes the others of its port in`() {
