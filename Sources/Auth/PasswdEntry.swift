@@ -33,7 +33,7 @@ package struct PasswdEntry: Equatable, Sendable {
             throw Problem(Self.text(of: error))
         }
         var start = passwordEnd
-        for _ in 0..<6 {
+        for _ in 0..<5 {
             guard start < rest.count else { return }
             start = rest.firstIndex(of: 0x3A, from: start + 1) ?? rest.count
         }
