@@ -63,7 +63,7 @@ let package = Package(
         tests(of: "TLS"),
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
-        tests(of: "Auth", ["ApusMail", "Config"]),
+        tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),
         tests(of: "Proxy"),
     ],
     swiftLanguageModes: [.v6]

@@ -70,7 +70,7 @@ package struct AuthHTTPSettings: SettingsBlock {
                 """
                 How many idle connections to the authentication service a worker keeps for the next logins. Requests then \
                 carry `Connection: keep-alive`, and a connection is used again when the answer allows it \
-                (`Connection: keep-alive`, and `Content-Length` or status 204); there is never more than one request in \
+                (HTTP/1.1 or `Connection: keep-alive`, and `Content-Length` or status 204); there is never more than one request in \
                 flight on a connection. With 0 every login makes its own connection and that header is not sent, which is \
                 what nginx does.
                 """),

@@ -40,6 +40,8 @@ struct HTTPFraming {
     private var lengths: [Int?] = []
     private var hasTransferEncoding = false
     private var asksToKeep = false
+    /// The answer is HTTP/1.1, whose connections stay unless it says otherwise (RFC 9112 9.3).
+    var isPersistent = false
     private var asksToClose = false
 
     mutating func contentLength(_ value: Span<UInt8>) {
@@ -59,10 +61,9 @@ struct HTTPFraming {
         }
     }
 
-    /// What follows the headers, when the connection may be used after it. The request was HTTP/1.0, so that only an
-    /// explicit word of the service keeps the connection (RFC 9112 9.3).
+    /// What follows the headers, when the connection may be used after it.
     func bodyLength(after status: HTTPAuthAnswer.Status) -> Int? {
-        guard case .code(let code?) = status, code >= 200, asksToKeep, !asksToClose, !hasTransferEncoding else {
+        guard case .code(let code?) = status, code >= 200, asksToKeep || isPersistent, !asksToClose, !hasTransferEncoding else {
             return nil
         }
         if code == 204 { return lengths.allSatisfy { $0 == 0 } ? 0 : nil }

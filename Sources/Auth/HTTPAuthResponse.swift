@@ -107,6 +107,7 @@ package struct HTTPAuthResponse {
         let words = statusLine.split(separator: 0x20, maxSplits: 2, omittingEmptySubsequences: true)
         if words.count >= 2, words[1].count == 3 {
             answer.status = .code(Array(words[1]).span.decimal())
+            framing.isPersistent = words[0].elementsEqual("1.1".utf8)
         }
         state = .lineStart
     }
