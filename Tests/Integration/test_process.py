@@ -597,7 +597,7 @@ class Logs(ProcessTest):
         wire.hears_end()
         self.proxy.wait_log("proxied session done")
         lines = self.proxy.lines(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[debug\] (\d+)#\1: \*1 ")
-        self.assertGreaterEqual(len(lines), 10)
+        self.assertGreaterEqual(len(lines), 6)
         if not REFERENCE:
             self.assertFalse([line for line in lines if ", client: " in line])
         # nginx shows the password in the request it sends; Apus must not (the harness looks for it).
