@@ -55,7 +55,7 @@ package final class Worker {
         self.sharesListeners = sharesListeners
         self.takeNumber = takeNumber
         relayLimits = servers.map { RelayLimits(timeout: $0.settings.proxyTimeout.milliseconds, log: $0.log) }
-        loop.relays = relay
+        loop.relays = relay.target
         relay.ended = { [unowned self] in self.considerFinishing() }
     }
 
