@@ -71,22 +71,32 @@ public protocol ProtocolService: AnyObject {
 }
 
 /// What a dialog knows of its client when it begins.
-public struct ClientFacts: Sendable {
+public struct ClientFacts {
     /// TLS is active.
     public var isEncrypted: Bool
     /// The provider can verify CRAM-MD5 and APOP; when not, they are neither advertised nor taken.
     public var canVerifyDigests: Bool
     /// The client's host name from DNS, or a placeholder; for protocols that ask for it.
     public var hostName: [UInt8]
-    /// The challenge `<R.T@NAME>` of this session, angle brackets included (RFC 1939 §7).
-    public var salt: [UInt8]
+    /// The challenge of this session.
+    public var challenge: Challenge
 
-    public init(isEncrypted: Bool, canVerifyDigests: Bool = true, hostName: [UInt8] = [], salt: [UInt8]) {
+    public init(isEncrypted: Bool, canVerifyDigests: Bool = true, hostName: [UInt8] = [], challenge: Challenge) {
         self.isEncrypted = isEncrypted
         self.canVerifyDigests = canVerifyDigests
         self.hostName = hostName
-        self.salt = salt
+        self.challenge = challenge
     }
+}
+
+/// The challenge of a session, `<R.T@NAME>` (RFC 1939 §7): made when it is first asked for, the same ever after.
+public final class Challenge {
+    private let make: () -> [UInt8]
+
+    public init(_ make: @escaping () -> [UInt8]) { self.make = make }
+
+    /// The challenge, angle brackets included.
+    public private(set) lazy var text: [UInt8] = make()
 }
 
 /// A broken promise of our own code. The session it happens in says internal error and closes; the others go on.

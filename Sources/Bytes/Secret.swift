@@ -9,7 +9,7 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
     public init(_ bytes: Span<UInt8>) {
         space = .allocate(capacity: max(bytes.count, 1))
         space.initialize(repeating: 0)
-        for index in 0..<bytes.count { space[index] = bytes[index] }
+        Self.copy(bytes, to: space[...])
         count = bytes.count
     }
 
@@ -23,9 +23,15 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
         var end = 0
         for part in parts {
             part.withBytes { bytes in
-                for index in 0..<bytes.count { space[end + index] = bytes[index] }
+                Self.copy(bytes, to: space[end...])
                 end += bytes.count
             }
+        }
+    }
+
+    private static func copy(_ bytes: Span<UInt8>, to space: Slice<UnsafeMutableBufferPointer<UInt8>>) {
+        bytes.withUnsafeBufferPointer { source in
+            _ = UnsafeMutableBufferPointer(rebasing: space).update(fromContentsOf: source)
         }
     }
 

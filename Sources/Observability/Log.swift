@@ -10,7 +10,7 @@ package final class Log {
     }
 
     /// The most verbose level of the list.
-    @usableFromInline package var verbosity: LogLevel
+    @usableFromInline package let verbosity: LogLevel
     private let entries: [Entry]
     private let environment: LogEnvironment
 

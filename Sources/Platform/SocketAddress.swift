@@ -99,8 +99,9 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
     /// The host without port and brackets: `192.0.2.1`, `2001:db8::1`; `unix:` and the path of UNIX sockets.
     package var hostText: String {
         switch host {
-        case .ipv4(let address): address.map(String.init).joined(separator: ".")
-        case .ipv6(let address): Self.text(ofIPv6: address)
+        case .ipv4(let address) where address.count == 4: Self.text(of: address, AF_INET)
+        case .ipv6(let address) where address.count == 16: Self.text(of: address, AF_INET6)
+        case .ipv4, .ipv6: "?"
         case .unix(let path): "unix:" + String(decoding: path, as: UTF8.self)
         }
     }
@@ -114,10 +115,11 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
         }
     }
 
-    private static func text(ofIPv6 address: [UInt8]) -> String {
-        var text = [CChar](repeating: 0, count: 64)
-        guard address.count == 16, inet_ntop(AF_INET6, address, &text, 64) != nil else { return "::" }
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    private static func text(of address: [UInt8], _ family: CInt) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { space in
+            guard let start = space.baseAddress, inet_ntop(family, address, start, 64) != nil else { return "?" }
+            return String(cString: start)
+        }
     }
 
     /// `0.0.0.0` or `::`.

@@ -41,7 +41,7 @@ final class ClientSession: ConnectionDelegate {
     var invalidCommandCount = 0
     var timer: TimerHandle?
     var replyTimer: TimerHandle?
-    let salt: Salt
+    let challenge: Challenge
     // Authentication
     var request: AuthRequest?
     var inquiry: (any AuthInquiry)?
@@ -61,7 +61,7 @@ final class ClientSession: ConnectionDelegate {
         self.worker = worker
         self.record = record
         self.log = log
-        salt = Salt(serverName: server.serverName)
+        challenge = Challenge(serverName: server.serverName)
         lastHeard = worker.loop.now
         client.delegate = self
     }
@@ -145,7 +145,7 @@ final class ClientSession: ConnectionDelegate {
 
     var clientFacts: ClientFacts {
         ClientFacts(
-            isEncrypted: client.isEncrypted, canVerifyDigests: server.provider.canVerifyDigests, salt: salt.text)
+            isEncrypted: client.isEncrypted, canVerifyDigests: server.provider.canVerifyDigests, challenge: challenge)
     }
 
     // MARK: Replies
@@ -317,11 +317,11 @@ final class ClientSession: ConnectionDelegate {
     }
 }
 
-/// The challenge of a session, `<R.T@NAME>` (RFC 1939 §7): made when first asked for, the same ever after.
-final class Salt {
-    private let serverName: [UInt8]
-    private(set) lazy var text: [UInt8] =
-        Array("<\(UInt32.random(in: 0...UInt32(Int32.max))).\(time(nil))@".utf8) + serverName + [0x3E]
-
-    init(serverName: [UInt8]) { self.serverName = serverName }
+extension Challenge {
+    /// A random one for a server of this name.
+    convenience init(serverName: [UInt8]) {
+        self.init {
+            Array("<\(UInt32.random(in: 0...UInt32(Int32.max))).\(time(nil))@".utf8) + serverName + [0x3E]
+        }
+    }
 }

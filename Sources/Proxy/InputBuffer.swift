@@ -10,7 +10,8 @@ struct InputBuffer: ~Copyable {
     init() {}
 
     deinit {
-        wipe(space)
+        // Whatever was held elsewhere in the space was wiped when it was used up or moved.
+        wipe(UnsafeMutableRawBufferPointer(rebasing: space[start..<end]))
         space.deallocate()
     }
 
@@ -46,7 +47,7 @@ struct InputBuffer: ~Copyable {
     private mutating func grow(to capacity: Int) {
         let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
         larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: space[start..<end]))
-        wipe(space)
+        wipe(UnsafeMutableRawBufferPointer(rebasing: space[start..<end]))
         space.deallocate()
         (space, start, end) = (larger, 0, count)
     }

@@ -25,7 +25,8 @@ func fuzzIMAPBackend(_ input: Span<UInt8>) throws {
 
 private func makeIMAPBackendDialog() throws -> any BackendDialog {
     let context = ServiceContext(serverName: [], startTLS: .off, isStrict: false, settings: Settings())
-    var client = IMAP.declaration.makeService(context).makeClientDialog(ClientFacts(isEncrypted: false, salt: []))
+    var client = IMAP.declaration.makeService(context).makeClientDialog(
+        ClientFacts(isEncrypted: false, challenge: Challenge { [] }))
     let line = "a1 LOGIN bob secret\r\n".bytes
     _ = try client.receive(line.span)
     return try client.makeBackendDialog(

@@ -23,7 +23,8 @@ private struct FuzzedClient {
     private(set) var log: [UInt8] = []
 
     init(_ choice: UInt8) throws {
-        client = ClientFacts(isEncrypted: choice & 1 != 0, canVerifyDigests: choice & 2 != 0, salt: "<1.2@mx>".bytes)
+        client = ClientFacts(
+            isEncrypted: choice & 1 != 0, canVerifyDigests: choice & 2 != 0, challenge: Challenge { "<1.2@mx>".bytes })
         let policy: StartTLSPolicy = [.off, .on, .only, .on][Int(choice >> 2 & 3)]
         let context = ServiceContext(
             serverName: "mx".bytes, startTLS: policy, isStrict: choice & 16 != 0, settings: Self.settings(choice))

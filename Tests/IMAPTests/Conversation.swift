@@ -78,7 +78,7 @@ struct Service {
     var directives: [String] = []
     var startTLS = StartTLSPolicy.off
     var isStrict = false
-    var client = ClientFacts(isEncrypted: false, salt: "<1.2@mx>".bytes)
+    var client = ClientFacts(isEncrypted: false, challenge: Challenge { "<1.2@mx>".bytes })
 
     func make() -> any ProtocolService {
         var settings = Settings()
