@@ -21,6 +21,9 @@ public protocol ClientDialog {
     /// The input is as long as ``inputLimit`` and still no command: the reply before the session closes.
     mutating func inputTooLong() throws(Bug) -> [UInt8]
 
+    /// What a log may show of input: enough to recognise a command, nothing that may be a password.
+    func redacted(_ input: Span<UInt8>) -> [UInt8]
+
     /// The credentials were refused: the reply. The dialog is back at its start (it may be closed anyway).
     mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8]
 

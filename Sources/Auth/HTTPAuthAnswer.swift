@@ -63,7 +63,9 @@ struct HTTPFraming {
 
     /// What follows the headers, when the connection may be used after it.
     func bodyLength(after status: HTTPAuthAnswer.Status) -> Int? {
-        guard case .code(let code?) = status, code >= 200, asksToKeep || isPersistent, !asksToClose, !hasTransferEncoding else {
+        guard case .code(let code?) = status, code >= 200, asksToKeep || isPersistent, !asksToClose,
+            !hasTransferEncoding
+        else {
             return nil
         }
         if code == 204 { return lengths.allSatisfy { $0 == 0 } ? 0 : nil }

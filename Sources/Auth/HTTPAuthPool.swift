@@ -26,8 +26,13 @@ package final class HTTPAuthPool {
     package var idleCount: Int { kept.values.reduce(0) { $0 + $1.count } }
 
     /// Closes what waits, and keeps nothing from now on: the worker is about to quit.
-    package func closeIdle() {
+    package func stopKeeping() {
         isKeeping = false
+        closeIdle()
+    }
+
+    /// Closes what waits: its descriptors are needed for something else.
+    package func closeIdle() {
         let all = kept.values.joined()
         kept = [:]
         for connection in all { connection.end() }

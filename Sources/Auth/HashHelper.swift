@@ -19,6 +19,7 @@ package struct HashHelper {
     private let log: Log
     private let logs: LogRegistry?
     private let isFirst: Bool
+    private let paths: [String]
     private var files: [File] = []
     /// The workers' sockets by their numbers; owned here.
     private var workers: [UInt32: CInt] = [:]
@@ -28,15 +29,18 @@ package struct HashHelper {
     ///   - control: ``HelperMessage`` values arrive here.
     ///   - files: The password files, in the order that requests name them by; read with pread(2).
     ///   - isFirst: Of several helpers one tells what is wrong with a file.
-    package static func run(control: CInt, files: [CInt], log: Log, logs: LogRegistry?, isFirst: Bool) {
-        var helper = HashHelper(control: control, fileCount: files.count, log: log, logs: logs, isFirst: isFirst)
-        for (index, descriptor) in files.enumerated() { helper.read(descriptor, as: index) }
+    package static func run(
+        control: CInt, files: [(path: String, descriptor: CInt)], log: Log, logs: LogRegistry?, isFirst: Bool
+    ) {
+        var helper = HashHelper(control: control, paths: files.map(\.path), log: log, logs: logs, isFirst: isFirst)
+        for (index, file) in files.enumerated() { helper.read(file.descriptor, as: index) }
         helper.work()
     }
 
-    private init(control: CInt, fileCount: Int, log: Log, logs: LogRegistry?, isFirst: Bool) {
+    private init(control: CInt, paths: [String], log: Log, logs: LogRegistry?, isFirst: Bool) {
         (self.control, self.log, self.logs, self.isFirst) = (control, log, logs, isFirst)
-        files = Array(repeating: File(), count: fileCount)
+        self.paths = paths
+        files = Array(repeating: File(), count: paths.count)
     }
 
     /// Until the master has closed its end and no worker is left.
@@ -104,20 +108,23 @@ package struct HashHelper {
         guard files.indices.contains(index) else { return }
         guard let content = PasswdFileContent.read(descriptor, limit: PasswdFile.longestFile) else {
             // What was read before stays in force.
-            return report("password file could not be read, or is larger than \(PasswdFile.longestFile) bytes")
+            return report(
+                "password file \"\(paths[index])\" could not be read, or is larger than \(PasswdFile.longestFile) bytes"
+            )
         }
         let table = content.withBytes { PasswdFile(parsing: $0) }
         files[index] = File(table: table, isThere: true)
-        for problem in table.problems { report("password file, \(problem)") }
+        for problem in table.problems { report("password file \"\(paths[index])\", \(problem)") }
         if table.problemCount > table.problems.count {
-            report("password file, \(table.problemCount - table.problems.count) more lines are not used")
+            report(
+                "password file \"\(paths[index])\", \(table.problemCount - table.problems.count) more lines are not used"
+            )
         }
         for socket in workers.values { tellState(ofFile: index, to: socket) }
     }
 
     private func report(_ text: String) {
         guard isFirst else { return }
-        log.clock.tick()
         log.write(.error, text)
     }
 

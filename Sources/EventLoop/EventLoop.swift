@@ -13,11 +13,22 @@ package protocol EventSource: AnyObject {
 }
 
 /// Hears about the descriptors that were handed over with ``EventLoop/retarget(_:toRelay:)``.
-package protocol RelayTarget: AnyObject {
-    /// `index` is what the descriptor was handed over with.
-    func relayReady(_ index: UInt32, _ events: Events)
+///
+/// Plain functions and a pointer: a reference would be retained and released with every event.
+package struct RelayTarget {
+    /// The index is what the descriptor was handed over with.
+    package typealias Ready = @convention(c) (UnsafeMutableRawPointer, UInt32, UInt32) -> Void
     /// The timer of a relay ran out.
-    func relayTimeout(_ index: UInt32)
+    package typealias Timeout = @convention(c) (UnsafeMutableRawPointer, UInt32) -> Void
+
+    /// Handed to the functions; what it points to outlives the loop's running.
+    let owner: UnsafeMutableRawPointer
+    let ready: Ready
+    let timeout: Timeout
+
+    package init(_ owner: UnsafeMutableRawPointer, ready: Ready, timeout: Timeout) {
+        (self.owner, self.ready, self.timeout) = (owner, ready, timeout)
+    }
 }
 
 /// A registration: slot and generation. Events of an earlier user of the slot do not reach the next.
@@ -34,21 +45,34 @@ package final class EventLoop {
     }
     private static let noRelay = UInt32.max
 
+    /// What changes with every event. It lies behind a pointer, since exclusivity checks on properties of a class cost
+    /// more than the rest of a turn.
+    private struct State {
+        var slots: UnsafeMutableBufferPointer<Slot>
+        var freeSlots: [UInt32] = []
+        var usedSlots = 0
+        var deferred: [() -> Void] = []
+        var now = MonotonicClock.milliseconds
+        var isStopped = false
+        var relays: RelayTarget?
+    }
+
     private let epoll: FileDescriptor
+    private let state: UnsafeMutablePointer<State>
     private let ready: UnsafeMutableBufferPointer<epoll_event>
-    private var slots: UnsafeMutableBufferPointer<Slot>
-    private var freeSlots: [UInt32] = []
-    private var usedSlots = 0
-    private var deferred: [() -> Void] = []
     package let timers = TimerQueue()
     /// Where relays are handled; set once by the worker, which outlives the loop's running.
-    package unowned(unsafe) var relays: (any RelayTarget)?
+    package var relays: RelayTarget? {
+        get { state.pointee.relays }
+        set { state.pointee.relays = newValue }
+    }
     /// Set by whoever wants the loop to end.
-    package var isStopped = false
+    package var isStopped: Bool {
+        get { state.pointee.isStopped }
+        set { state.pointee.isStopped = newValue }
+    }
     /// Milliseconds of the monotonic clock at the beginning of this turn.
-    package private(set) var now = MonotonicClock.milliseconds
-    /// Called once a turn, after waiting: for what caches the wall clock.
-    package var turnBegan: (() -> Void)?
+    package var now: UInt64 { state.pointee.now }
     /// Called when waiting failed, with the error; the loop goes on.
     package var waitFailed: ((SystemError) -> Void)?
 
@@ -59,13 +83,17 @@ package final class EventLoop {
         epoll = FileDescriptor(owning: number)
         ready = .allocate(capacity: max(1, eventsPerTurn))
         ready.initialize(repeating: epoll_event())
-        slots = .allocate(capacity: 64)
+        let slots = UnsafeMutableBufferPointer<Slot>.allocate(capacity: 64)
         slots.initialize(repeating: Slot(generation: 0, relay: Self.noRelay, source: nil))
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(slots: slots))
     }
 
     deinit {
-        slots.deinitialize()
-        slots.deallocate()
+        state.pointee.slots.deinitialize()
+        state.pointee.slots.deallocate()
+        state.deinitialize(count: 1)
+        state.deallocate()
         ready.deallocate()
     }
 
@@ -76,9 +104,9 @@ package final class EventLoop {
         -> Registration
     {
         let index = takeSlot()
-        slots[index].source = source
-        slots[index].relay = Self.noRelay
-        let token = UInt64(slots[index].generation) << 32 | UInt64(index)
+        state.pointee.slots[index].source = source
+        state.pointee.slots[index].relay = Self.noRelay
+        let token = UInt64(state.pointee.slots[index].generation) << 32 | UInt64(index)
         guard linux_epoll_ctl(epoll.number, EPOLL_CTL_ADD, descriptor, events.rawValue, UInt(token)) == 0 else {
             let error = SystemError.last("epoll_ctl")
             giveBack(index)
@@ -106,53 +134,57 @@ package final class EventLoop {
     /// Hands a registration over to the relay: from now on ``relays`` hears of it, by `index`. No system call.
     package func retarget(_ registration: Registration, toRelay index: UInt32) {
         guard let slot = slot(of: registration.token) else { return }
-        slots[slot].source = nil
-        slots[slot].relay = index
+        state.pointee.slots[slot].source = nil
+        state.pointee.slots[slot].relay = index
     }
 
     /// Gives a registration to another source. No system call.
     package func retarget(_ registration: Registration, to source: any EventSource) {
         guard let slot = slot(of: registration.token) else { return }
-        slots[slot].relay = Self.noRelay
-        slots[slot].source = source
+        state.pointee.slots[slot].relay = Self.noRelay
+        state.pointee.slots[slot].source = source
     }
 
     /// How many descriptors are registered: what `worker_connections` limits.
-    package var registrationCount: Int { usedSlots - freeSlots.count }
+    package var registrationCount: Int { state.pointee.usedSlots - state.pointee.freeSlots.count }
 
     private func slot(of token: UInt64) -> Int? {
         let index = Int(UInt32(truncatingIfNeeded: token))
-        guard index < usedSlots, slots[index].generation == UInt32(truncatingIfNeeded: token >> 32) else { return nil }
+        guard index < state.pointee.usedSlots,
+            state.pointee.slots[index].generation == UInt32(truncatingIfNeeded: token >> 32)
+        else { return nil }
         return index
     }
 
     private func takeSlot() -> Int {
-        if let free = freeSlots.popLast() { return Int(free) }
-        if usedSlots == slots.count { grow() }
-        usedSlots += 1
-        return usedSlots - 1
+        if let free = state.pointee.freeSlots.popLast() { return Int(free) }
+        if state.pointee.usedSlots == state.pointee.slots.count { grow() }
+        state.pointee.usedSlots += 1
+        return state.pointee.usedSlots - 1
     }
 
     private func grow() {
-        let larger = UnsafeMutableBufferPointer<Slot>.allocate(capacity: slots.count * 2)
-        let rest = larger.moveInitialize(fromContentsOf: slots)
+        let larger = UnsafeMutableBufferPointer<Slot>.allocate(capacity: state.pointee.slots.count * 2)
+        let rest = larger.moveInitialize(fromContentsOf: state.pointee.slots)
         larger[rest...].initialize(repeating: Slot(generation: 0, relay: Self.noRelay, source: nil))
-        slots.deallocate()
-        slots = larger
+        state.pointee.slots.deallocate()
+        state.pointee.slots = larger
     }
 
     private func giveBack(_ index: Int) {
-        slots[index].source = nil
-        slots[index].relay = Self.noRelay
-        slots[index].generation &+= 1
-        freeSlots.append(UInt32(index))
+        // The source may go away with this, and take others out on its way: last of all.
+        let source = state.pointee.slots[index].source
+        state.pointee.slots[index] = Slot(
+            generation: state.pointee.slots[index].generation &+ 1, relay: Self.noRelay, source: nil)
+        state.pointee.freeSlots.append(UInt32(index))
+        withExtendedLifetime(source) {}
     }
 
     // MARK: Timers and deferred work
 
     /// Runs `action` once after `delay`, unless cancelled.
     package func schedule(after delay: Duration, _ action: @escaping () -> Void) -> TimerHandle {
-        timers.add(deadline: now &+ delay.milliseconds, .action(action))
+        timers.add(deadline: state.pointee.now &+ delay.milliseconds, .action(action))
     }
 
     package func cancel(_ timer: inout TimerHandle?) {
@@ -163,7 +195,7 @@ package final class EventLoop {
     package func cancel(_ timer: TimerHandle) { timers.remove(timer) }
 
     /// Runs `action` at the end of this turn.
-    package func later(_ action: @escaping () -> Void) { deferred.append(action) }
+    package func later(_ action: @escaping () -> Void) { state.pointee.deferred.append(action) }
 
     // MARK: Turning
 
@@ -174,10 +206,9 @@ package final class EventLoop {
 
     /// Waits once and handles what came.
     package func turn() {
-        let wait = deferred.isEmpty ? timers.millisecondsToNext(from: now) : 0
+        let wait = state.pointee.deferred.isEmpty ? timers.millisecondsToNext(from: state.pointee.now) : 0
         let count = epoll_wait(epoll.number, ready.baseAddress, CInt(ready.count), wait)
-        now = MonotonicClock.milliseconds
-        turnBegan?()
+        state.pointee.now = MonotonicClock.milliseconds
         if count < 0 {
             if errno != EINTR { waitFailed?(.last("epoll_wait")) }
         } else {
@@ -190,27 +221,30 @@ package final class EventLoop {
     private func hand(out event: epoll_event) {
         guard let index = slot(of: event.data.u64) else { return }
         let events = Events(rawValue: event.events)
-        if slots[index].relay != Self.noRelay {
-            relays?.relayReady(slots[index].relay, events)
-        } else if let source = slots[index].source {
+        if state.pointee.slots[index].relay != Self.noRelay {
+            guard let relays = state.pointee.relays else { return }
+            relays.ready(relays.owner, state.pointee.slots[index].relay, events.rawValue)
+        } else if let source = state.pointee.slots[index].source {
             // Held here while it works: it may take itself out.
             source.ready(events)
         }
     }
 
     private func expireTimers() {
-        while let target = timers.takeExpired(at: now) {
+        while let target = timers.takeExpired(at: state.pointee.now) {
             switch target {
             case .action(let action): action()
-            case .relay(let index): relays?.relayTimeout(index)
+            case .relay(let index):
+                guard let relays else { continue }
+                relays.timeout(relays.owner, index)
             }
         }
     }
 
     private func runDeferred() {
-        guard !deferred.isEmpty else { return }
-        let actions = deferred
-        deferred = []
+        guard !state.pointee.deferred.isEmpty else { return }
+        let actions = state.pointee.deferred
+        state.pointee.deferred = []
         for action in actions { action() }
     }
 }

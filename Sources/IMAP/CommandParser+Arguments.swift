@@ -92,9 +92,8 @@ extension CommandParser {
         mark = position + 1
         literal.end = mark + literal.size
         state = .literalData
-        guard literal.isSynchronising else { return .next }
-        // At least a line feed must follow it.
-        return .finish(literal.end < limit ? .literalAnnounced : .literalTooLong)
+        // One that cannot fit is asked for all the same, as nginx does: it meets the limit.
+        return literal.isSynchronising ? .finish(.literalAnnounced) : .next
     }
 
     /// Steps over the literal once it is there.

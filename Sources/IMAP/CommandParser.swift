@@ -9,8 +9,6 @@ struct CommandParser {
         case needMoreInput
         /// A synchronising literal is announced: the client waits for `+ OK`. Go on with the same input.
         case literalAnnounced
-        /// As before, but the literal cannot fit: the client must not be asked for it.
-        case literalTooLong
         /// ``word`` and ``arguments`` are read; `length` includes the line's end.
         case complete(length: Int)
         /// What came up to `length`, a line's end, is no command. With `announcesLiteral` the client goes on with a

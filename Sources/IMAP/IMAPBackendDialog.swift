@@ -15,12 +15,15 @@ struct IMAPBackendDialog: BackendDialog {
     private var stage = Stage.greeting
     /// Login: the start of the first line that was not skipped.
     private var lineStart = 0
+    /// Login: there is no line feed before this.
+    private var scanned = 0
 
     init(tag: [UInt8], user: [UInt8], password: Secret) {
         (self.tag, self.user, self.password) = (tag, user, password)
     }
 
     mutating func receive(_ input: Span<UInt8>) -> BackendStep {
+        if stage == .login { return finish(input) }
         guard input.count >= 4, input[input.count - 2] == 0x0D, input[input.count - 1] == 0x0A else {
             return .needMoreInput
         }
@@ -64,17 +67,19 @@ struct IMAPBackendDialog: BackendDialog {
     }
 
     /// Skips the untagged lines before the tagged one, such as the new capabilities; each line is looked at once.
+    ///
+    /// What comes behind the tagged line is the client's already: a server may go on at once.
     private mutating func finish(_ input: Span<UInt8>) -> BackendStep {
-        while input.count - lineStart >= 4, input[lineStart] == 0x2A, input[lineStart + 1] == 0x20 {
-            // The input ends in a line feed, so there is one.
-            let end = input.firstIndex(of: 0x0A, from: lineStart) ?? input.count - 1
-            guard isClean(input.extracting(lineStart...end)) else { return unexpected(input) }
+        while let end = input.firstIndex(of: 0x0A, from: max(lineStart, scanned)) {
+            guard input.count - lineStart >= 4 else { break }
+            let line = input.extracting(lineStart...end)
+            guard line.starts(with: "* "), isClean(line) else {
+                return isAcceptance(line) && isClean(line) ? .loggedIn(reply: input.bytes) : unexpected(input)
+            }
             lineStart = end + 1
         }
-        let reply = input.extracting(min(lineStart, input.count)...)
-        guard reply.count >= 4 else { return .needMoreInput }
-        guard isAcceptance(reply), isClean(reply) else { return unexpected(input) }
-        return .loggedIn(reply: input.bytes)
+        if input.count - lineStart >= 4 { scanned = input.count }
+        return .needMoreInput
     }
 
     /// `TAG OK`, exactly, as a word of its own.
@@ -89,7 +94,9 @@ struct IMAPBackendDialog: BackendDialog {
     private func isClean(_ reply: Span<UInt8>) -> Bool { reply.firstIndex(of: 0) == nil }
 
     private func unexpected(_ input: Span<UInt8>) -> BackendStep {
-        let end = input.count - 2
+        var end = input.count
+        if end > 0, input[end - 1] == 0x0A { end -= 1 }
+        if end > 0, input[end - 1] == 0x0D { end -= 1 }
         return .unexpected(quoted: min(lineStart, end)..<end)
     }
 }

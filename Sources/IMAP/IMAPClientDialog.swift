@@ -44,8 +44,6 @@ struct IMAPClientDialog: ClientDialog {
             return ClientStep(consumed: 0, .needMoreInput)
         case .literalAnnounced:
             return ClientStep(consumed: 0, .reply("+ OK\r\n".bytes))
-        case .literalTooLong:
-            return ClientStep(consumed: 0, .replyAndClose(invalid), note: "client sent too long command")
         case .refused(let length, let announcesLiteral):
             let reply = invalid
             backToCommands()
@@ -58,6 +56,13 @@ struct IMAPClientDialog: ClientDialog {
     }
 
     func inputTooLong() -> [UInt8] { invalid }
+
+    func redacted(_ input: Span<UInt8>) -> [UInt8] {
+        guard case .commands = stage else { return "...".bytes }
+        let word = input.firstIndex(of: 0x20).map { $0 + 1 } ?? input.count
+        let end = min(input.firstIndex(of: 0x20, from: word) ?? input.count, 64)
+        return input.extracting(0..<end).bytes + (end < input.count ? " ...".bytes : [])
+    }
 
     mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8] {
         guard case .verdict = stage else { throw Bug("a refusal answers credentials") }

@@ -43,6 +43,7 @@ package final class Log {
     ) {
         guard admits(level) else { return }
         var line = LogLine()
+        environment.clock.tick()
         environment.clock.appendStamp(to: &line)
         line.append(" [")
         line.append(level.name)

@@ -1,16 +1,23 @@
 import Glibc
 
-/// The time of day as log lines show it: read once a turn of the loop, put into text once a second.
+/// The time of day as log lines show it: read when a line is written, taken apart once a second.
 package final class WallClock {
     /// Seconds since 1970.
     package private(set) var seconds: Int
     private var broken = tm()
     private var brokenSeconds = -1
 
-    package init(seconds: Int = time(nil)) { self.seconds = seconds }
+    private let isRunning: Bool
 
-    /// Reads the clock. Call it once a turn.
-    package func tick() { seconds = time(nil) }
+    package init() { (seconds, isRunning) = (time(nil), true) }
+
+    /// A clock that stands still, for tests.
+    package init(seconds: Int) { (self.seconds, isRunning) = (seconds, false) }
+
+    /// Reads the time.
+    package func tick() {
+        if isRunning { seconds = time(nil) }
+    }
 
     /// Looks again what the local time zone is: `TZ` or /etc/localtime may have changed.
     package func reloadTimeZone() {

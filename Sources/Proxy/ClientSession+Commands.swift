@@ -90,11 +90,9 @@ extension ClientSession {
     }
 
     private func refuseTooLong() throws(Bug) {
-        guard let limit = dialog?.inputLimit, input.count >= limit else { return }
-        let bytes = input.withBytes { $0.bytes }
-        note(.info, "client sent too long command ", quoting: bytes)
-        let text = try dialog?.inputTooLong() ?? []
-        replyAndClose(text, .tooLong)
+        guard var dialog, input.count >= dialog.inputLimit else { return }
+        note(.info, "client sent too long command ", quoting: input.withBytes { dialog.redacted($0) })
+        replyAndClose(try dialog.inputTooLong(), .tooLong)
     }
 
     private func countInvalid(_ bytes: [UInt8], thenClose: Bool) {

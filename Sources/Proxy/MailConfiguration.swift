@@ -89,6 +89,7 @@ extension MailConfiguration {
             loop: parts.loop, log: parts.log, settings: parts.settings, servers: runtime,
             sharesListeners: parts.sharesListeners, takeNumber: parts.takeNumber)
         worker.releaseIdle = { providers.closeIdle() }
+        worker.keepNothing = { providers.stopKeeping() }
         return worker
     }
 }

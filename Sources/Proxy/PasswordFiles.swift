@@ -15,6 +15,11 @@ struct PasswordFiles: ~Copyable {
             guard descriptor >= 0 else {
                 throw ConfigError("open() \"\(path)\" failed \(SystemError.last("open").suffix)")
             }
+            var status = stat()
+            guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                _ = close(descriptor)
+                throw ConfigError("\"\(path)\" is not a regular file")
+            }
             paths.append(path)
             descriptors.append(descriptor)
         }

@@ -40,6 +40,9 @@ final class ProviderList {
 
     /// Closes what only waits for later use.
     func closeIdle() { pool.closeIdle() }
+
+    /// The worker quits: nothing is kept for later any more.
+    func stopKeeping() { pool.stopKeeping() }
 }
 
 /// Decides nothing: stands in where the way to the password helpers could not be opened.

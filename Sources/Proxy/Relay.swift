@@ -17,12 +17,10 @@ enum RelayEnd: String {
     case upstreamFailed = "upstream_failed"
 }
 
-final class Relay: RelayTarget {
+final class Relay {
     let loop: EventLoop
-    private var slab: UnsafeMutableBufferPointer<RelaySession>
-    private var free: [UInt32] = []
-    private var used = 0
-    private(set) var liveCount = 0
+    /// The sessions; behind a pointer, since exclusivity checks on properties of a class cost more than a transfer.
+    private let slab: UnsafeMutablePointer<RelaySlab>
     /// Bytes pass through here; what the other side does not take at once is copied out.
     let buffer: UnsafeMutableRawBufferPointer
     private let limits: (UInt16) -> RelayLimits
@@ -41,16 +39,19 @@ final class Relay: RelayTarget {
     init(loop: EventLoop, limits: @escaping (UInt16) -> RelayLimits) {
         self.loop = loop
         self.limits = limits
-        slab = .allocate(capacity: 16)
-        slab.initialize(repeating: RelaySession())
+        slab = .allocate(capacity: 1)
+        slab.initialize(to: RelaySlab())
         buffer = .allocate(byteCount: Self.bufferSize, alignment: 64)
     }
 
     deinit {
-        for index in 0..<used where slab[index].isLive { release(&slab[index]) }
+        for index in slab.pointee.indices where pointer(index).pointee.isLive { release(&pointer(index).pointee) }
+        slab.deinitialize(count: 1)
         slab.deallocate()
         buffer.deallocate()
     }
+
+    var liveCount: Int { slab.pointee.liveCount }
 
     // MARK: Sessions
 
@@ -59,7 +60,7 @@ final class Relay: RelayTarget {
         client: Connection.Detached, upstream: Connection.Detached, toClient: [UInt8], toUpstream: [UInt8],
         number: UInt64, server: UInt16, context: [UInt8]
     ) {
-        let index = takeSlot()
+        let index = slab.pointee.take()
         var session = RelaySession()
         session.client = RelayEndpoint(client)
         session.upstream = RelayEndpoint(upstream)
@@ -70,8 +71,7 @@ final class Relay: RelayTarget {
         (session.context, session.contextLength) = Self.copy(context)
         session.timer = loop.timers.add(
             deadline: loop.now &+ limits(server).timeout, .relay(index))
-        slab[Int(index)] = session
-        liveCount += 1
+        pointer(index).pointee = session
         loop.retarget(client.registration, toRelay: index << 1)
         loop.retarget(upstream.registration, toRelay: index << 1 | 1)
         let base = pointer(index)
@@ -83,11 +83,11 @@ final class Relay: RelayTarget {
 
     /// Ends every session, as `worker_shutdown_timeout` asks.
     func endAll() {
-        for index in 0..<UInt32(used) where slab[Int(index)].isLive { end(index, .shutdown) }
+        for index in slab.pointee.indices where pointer(index).pointee.isLive { end(index, .shutdown) }
     }
 
     private func pointer(_ index: UInt32) -> UnsafeMutablePointer<RelaySession> {
-        slab.baseAddress! + Int(index)
+        slab.pointee.sessions + Int(index)
     }
 
     private func endpoint(
@@ -95,21 +95,6 @@ final class Relay: RelayTarget {
     ) -> UnsafeMutablePointer<RelayEndpoint> {
         (UnsafeMutableRawPointer(session) + (isClient ? clientOffset : upstreamOffset))
             .assumingMemoryBound(to: RelayEndpoint.self)
-    }
-
-    private func takeSlot() -> UInt32 {
-        if let slot = free.popLast() { return slot }
-        if used == slab.count { grow() }
-        used += 1
-        return UInt32(used - 1)
-    }
-
-    private func grow() {
-        let larger = UnsafeMutableBufferPointer<RelaySession>.allocate(capacity: slab.count * 2)
-        let rest = larger.moveInitialize(fromContentsOf: slab)
-        larger[rest...].initialize(repeating: RelaySession())
-        slab.deallocate()
-        slab = larger
     }
 
     private static func copy(_ bytes: [UInt8]) -> (UnsafeMutablePointer<UInt8>?, UInt16) {
@@ -123,27 +108,45 @@ final class Relay: RelayTarget {
 
     // MARK: Events
 
-    func relayReady(_ index: UInt32, _ events: Events) {
-        let session = pointer(index >> 1)
-        guard session.pointee.isLive else { return }
-        if index & 1 == 0 {
-            Self.note(events, &session.pointee.client)
-            session.pointee.lastActivity = loop.now
-        } else {
-            Self.note(events, &session.pointee.upstream)
-        }
-        pump(index >> 1)
+    /// How the loop reaches this relay.
+    var target: RelayTarget {
+        RelayTarget(
+            Unmanaged.passUnretained(self).toOpaque(),
+            ready: { owner, index, events in
+                Unmanaged<Relay>.fromOpaque(owner)._withUnsafeGuaranteedRef {
+                    $0.relayReady(index, Events(rawValue: events))
+                }
+            },
+            timeout: { owner, index in
+                Unmanaged<Relay>.fromOpaque(owner)._withUnsafeGuaranteedRef { $0.relayTimeout(index) }
+            })
     }
 
-    private static func note(_ events: Events, _ endpoint: inout RelayEndpoint) {
-        if events.canRead { endpoint.flags.isReadable = true }
-        if events.canWrite { endpoint.flags.isWritable = true }
-        if events.rawValue & 0x2018 != 0 { endpoint.flags.isEnding = true }
+    /// A socket is ready: moves what that allows.
+    private func relayReady(_ handle: UInt32, _ events: Events) {
+        let index = handle >> 1
+        let isClient = handle & 1 == 0
+        let session = pointer(index)
+        guard session.pointee.isLive else { return }
+        let ready = endpoint(of: session, isClient: isClient)
+        // Room to write matters only where there was none: the kernel reports it with everything else.
+        let hasNewRoom = events.canWrite && !ready.pointee.flags.isWritable
+        Self.note(events, ready)
+        let from = ready.pointee.flags.isReadable ? move(session, fromClient: isClient) : .blocked
+        let to = hasNewRoom && from != .failed ? move(session, fromClient: !isClient) : .blocked
+        conclude(index, from, to)
+    }
+
+    @inline(__always)
+    private static func note(_ events: Events, _ endpoint: UnsafeMutablePointer<RelayEndpoint>) {
+        if events.canRead { endpoint.pointee.flags.isReadable = true }
+        if events.canWrite { endpoint.pointee.flags.isWritable = true }
+        if events.rawValue & 0x2018 != 0 { endpoint.pointee.flags.isEnding = true }
     }
 
     /// The timer of a session ran out. It is set once and looks at the clock when it fires: moving it with every
     /// byte would cost more than the byte.
-    func relayTimeout(_ index: UInt32) {
+    private func relayTimeout(_ index: UInt32) {
         let session = pointer(index)
         guard session.pointee.isLive else { return }
         let deadline = session.pointee.lastActivity &+ limits(session.pointee.server).timeout
@@ -156,15 +159,21 @@ final class Relay: RelayTarget {
 
     // MARK: Moving bytes
 
+    /// Moves what can be moved, both ways.
     private func pump(_ index: UInt32) {
         let session = pointer(index)
         let down = move(session, fromClient: false)
-        let up = down == .failed ? .blocked : move(session, fromClient: true)
-        if down == .failed || up == .failed {
+        conclude(index, down, down == .failed ? .blocked : move(session, fromClient: true))
+    }
+
+    /// Looks at how far a session has come after bytes were moved.
+    private func conclude(_ index: UInt32, _ one: Progress, _ other: Progress) {
+        let session = pointer(index)
+        if one == .failed || other == .failed {
             end(index, session.pointee.client.flags.hasFailed ? .clientFailed : .upstreamFailed)
         } else if session.pointee.isFinished {
             end(index, .finished)
-        } else if (down == .unfinished || up == .unfinished) && !session.pointee.isDeferred {
+        } else if (one == .unfinished || other == .unfinished) && !session.pointee.isDeferred {
             session.pointee.isDeferred = true
             let number = session.pointee.number
             loop.later { [unowned self] in self.goOn(index, number) }
@@ -248,8 +257,7 @@ final class Relay: RelayTarget {
         }
         loop.timers.remove(session.pointee.timer)
         release(&session.pointee)
-        free.append(index)
-        liveCount -= 1
+        slab.pointee.giveBack(index)
         ended()
     }
 

@@ -39,6 +39,8 @@ package final class Worker {
     private var ownRegistrations = 1
     /// Closes what is open for later use only, such as kept connections to an authentication service.
     package var releaseIdle: () -> Void = {}
+    /// As before, once the worker quits: nothing is to be kept for later any more.
+    package var keepNothing: () -> Void = {}
 
     /// A session that was silent for this part of its `timeout` gives way when connections run out.
     private static let idleShare = 4
@@ -55,7 +57,7 @@ package final class Worker {
         self.sharesListeners = sharesListeners
         self.takeNumber = takeNumber
         relayLimits = servers.map { RelayLimits(timeout: $0.settings.proxyTimeout.milliseconds, log: $0.log) }
-        loop.relays = relay
+        loop.relays = relay.target
         relay.ended = { [unowned self] in self.considerFinishing() }
     }
 
@@ -93,7 +95,7 @@ package final class Worker {
         loop.cancel(&retryTimer)
         for listener in listeners { listener.close() }
         listeners = []
-        releaseIdle()
+        keepNothing()
         considerFinishing()
     }
 

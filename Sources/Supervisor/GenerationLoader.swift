@@ -27,7 +27,9 @@ package final class GenerationLoader {
     /// Writes an error of the last loading to the log it belongs to.
     package func report(_ error: ConfigError) {
         reportingLog.write(error.level == .critical ? .critical : .emergency, error.message)
-        if let hint = error.hint { reportingLog.write(.notice, hint) }
+        guard let hint = error.hint else { return }
+        reportingLog.write(.notice, hint)
+        if environment.copiesToConsole { Console.write("[notice] \(hint)") }
     }
 
     /// The pid file a configuration asks for.

@@ -70,8 +70,6 @@ final class Master {
         do throws(SystemError) {
             let loop = try EventLoop()
             self.loop = loop
-            let clock = log.clock
-            loop.turnBegan = { clock.tick() }
             signals = try SignalSource(loop) { [unowned self] signal in receive(signal) }
         } catch {
             log.write(.emergency, errno: error.errno, "\(error.call)() failed")

@@ -28,8 +28,6 @@ final class SingleProcess {
         do throws(SystemError) {
             let loop = try EventLoop(eventsPerTurn: min(max(1, current.events.eventsPerTurn), 1 << 16))
             self.loop = loop
-            let clock = log.clock
-            loop.turnBegan = { clock.tick() }
             signals = try SignalSource(loop) { [unowned self] signal in receive(signal) }
         } catch {
             log.write(.emergency, errno: error.errno, "\(error.call)() failed")

@@ -51,8 +51,7 @@ final class WorkerProcess {
         let generation = inheritance.generation
         let loop = try EventLoop(eventsPerTurn: min(max(1, generation.events.eventsPerTurn), 1 << 16))
         self.loop = loop
-        let (clock, log) = (log.clock, log)
-        loop.turnBegan = { clock.tick() }
+        let log = log
         loop.waitFailed = { log.write(.alert, errno: $0.errno, "epoll_wait() failed") }
         // A closed channel is the master's death: the worker serves on.
         channel = try Channel(owning: inheritance.channel, loop) { [unowned self] bytes, descriptor in

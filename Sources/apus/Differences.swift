@@ -48,8 +48,12 @@ enum Differences {
                 "A response has a limit of its own, 12,288 bytes (RFC 4954); commands keep theirs."
             ),
             (
-                "`+ OK` answers a literal that can never fit the buffer.",
-                "The command is refused as too long at once."
+                "`client sent too long command` quotes what was received, which may hold a password.",
+                "It quotes the tag and the command word."
+            ),
+            (
+                "The server behind fails the login when it sends more than the reply to LOGIN at once.",
+                "What follows the reply is relayed."
             ),
             (
                 "Pipelined commands longer than the buffer together are refused as too long.",

@@ -28,8 +28,8 @@ final class MailService: Service {
             count: max(1, Platform.Process.processorCount / 2), title: "password helper", files: files
         ) { context in
             HashHelper.run(
-                control: context.control, files: context.files, log: context.log, logs: context.logs,
-                isFirst: context.index == 0)
+                control: context.control, files: zip(paths, context.files).map { ($0, $1) }, log: context.log,
+                logs: context.logs, isFirst: context.index == 0)
         }
     }()
 

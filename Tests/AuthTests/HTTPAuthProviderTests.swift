@@ -348,7 +348,7 @@ private final class ScriptedService: EventSource {
     @Test func `a quitting worker keeps nothing`() throws {
         let scene = try Scene([.answer(Self.keeping), .answer(Self.keeping)])
         #expect(scene.login() == Self.accepted)
-        scene.pool.closeIdle()
+        scene.pool.stopKeeping()
         #expect(scene.pool.idleCount == 0)
         #expect(scene.login() == Self.accepted)
         #expect(scene.pool.idleCount == 0)

@@ -22,7 +22,8 @@ private final class Helpers {
             if child == 0 {
                 // As the master's other descriptors would: a helper must see its peers go.
                 for number in 3..<256 where number != theirs && number != file { close(CInt(number)) }
-                HashHelper.run(control: theirs, files: [file], log: .silent(), logs: nil, isFirst: index == 0)
+                HashHelper.run(
+                    control: theirs, files: [("users", file)], log: .silent(), logs: nil, isFirst: index == 0)
                 _exit(0)
             }
             close(theirs)

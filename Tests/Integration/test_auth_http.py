@@ -599,10 +599,11 @@ class KeptConnections(IMAPTest):
         forms = {
             "1.1 with length": lambda port: http(version="1.1", Content_Length=0, Auth_Status="OK",
                                                  Auth_Server="127.0.0.1", Auth_Port=port),
-            "1.1 with a body": lambda port: http(version="1.1", Content_Length=7, Auth_Status="OK",
+            "1.1 with a body that says so": lambda port: http(
+                version="1.1", Connection="keep-alive", Content_Length=7, Auth_Status="OK",
                                                  Auth_Server="127.0.0.1", Auth_Port=port, body=b"welcome"),
             "1.0 keep-alive": lambda port: accept(port, Content_Length=0, Connection="keep-alive"),
-            "1.1 204": lambda port: http("204 No Content", version="1.1", Auth_Status="OK", Auth_Server="127.0.0.1",
+            "1.1 204": lambda port: http("204 No Content", version="1.1", Connection="Keep-Alive", Auth_Status="OK", Auth_Server="127.0.0.1",
                                          Auth_Port=port),
         }
         for name, build in forms.items():
@@ -612,24 +613,24 @@ class KeptConnections(IMAPTest):
                 self.proxy.stop()
 
     def test_not_reused_otherwise(self):
-        def ok(port, version="1.1", **more):
-            return http(version=version, Auth_Status="OK", Auth_Server="127.0.0.1", Auth_Port=port, **more)
+        def ok(port, connection="keep-alive", **more):
+            return http(version="1.1", Connection=connection, Auth_Status="OK", Auth_Server="127.0.0.1", Auth_Port=port, **more)
 
         forms = {
             "1.0 without a word": lambda port: accept(port, Content_Length=0),
-            "1.1 close": lambda port: ok(port, Content_Length=0, Connection="close"),
+            "1.1 close": lambda port: ok(port, "close", Content_Length=0),
             "no length": lambda port: ok(port),
             "chunked": lambda port: ok(port, Transfer_Encoding="chunked", body=b"0\r\n\r\n"),
             "chunked and length": lambda port: ok(port, Transfer_Encoding="chunked", Content_Length=5, body=b"0\r\n\r\n"),
             "two lengths": lambda port: as_bytes(
-                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 4\r\nAuth-Status: OK\r\n"
+                "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\nContent-Length: 4\r\nAuth-Status: OK\r\n"
                 f"Auth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\n\r\nbody"),
             "bad length": lambda port: ok(port, Content_Length="-1"),
             "no number": lambda port: ok(port, Content_Length="zero"),
             "huge length": lambda port: ok(port, Content_Length="99999999999999999999999"),
             "left over": lambda port: ok(port, Content_Length=0, body=b"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\n"),
             "no status line": lambda port: as_bytes(
-                f"Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\nContent-Length: 0\r\n\r\n"),
+                f"Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"),
         }
         for name, build in forms.items():
             with self.subTest(name):
@@ -638,7 +639,7 @@ class KeptConnections(IMAPTest):
                 self.proxy.stop()
 
     def test_keepalive_0_is_nginx(self):
-        self.keeping(lambda port: http(version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
+        self.keeping(lambda port: http(version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
                                        Auth_Port=port), "auth_http_keepalive 0;")
         self.assertEqual(self.connections_after(3), 3)
         self.assertNotIn(b"Connection:", self.auth.requests[0].data)
@@ -650,7 +651,7 @@ class KeptConnections(IMAPTest):
 
         def slow(request):
             gate.wait(10)
-            return http(version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
+            return http(version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
                         Auth_Port=backend.port)
 
         self.arrange(backend=backend, answer=None, keep=True)
@@ -671,7 +672,7 @@ class KeptConnections(IMAPTest):
     def test_a_kept_connection_that_closed_is_replaced(self):
         backend = Backend()
         self.arrange(backend=backend, keep=True, answer=lambda request: http(
-            version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1", Auth_Port=backend.port))
+            version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1", Auth_Port=backend.port))
         self.logs_in()
         self.auth.connections[0].sock.shutdown(socket.SHUT_RDWR)
         self.auth.connections[0].done.wait(5)
@@ -681,7 +682,7 @@ class KeptConnections(IMAPTest):
 
     def test_one_that_closes_before_the_first_byte_is_retried_once(self):
         backend = Backend()
-        ok = lambda _: http(version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",  # noqa: E731
+        ok = lambda _: http(version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",  # noqa: E731
                             Auth_Port=backend.port)
         # The second request is answered by the end of the kept connection, its repetition by OK.
         self.arrange(backend=backend, keep=True, answer=[ok, None, ok])
@@ -706,7 +707,7 @@ class KeptConnections(IMAPTest):
             return None
 
         self.arrange(backend=backend, keep=True, answer=[
-            lambda _: http(version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
+            lambda _: http(version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
                            Auth_Port=backend.port), half])
         self.logs_in()
         wire = self.client()
@@ -718,7 +719,7 @@ class KeptConnections(IMAPTest):
     def test_a_second_failure_is_not_retried_again(self):
         backend = Backend()
         self.arrange(backend=backend, keep=True, answer=[
-            lambda _: http(version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
+            lambda _: http(version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",
                            Auth_Port=backend.port), None])
         self.logs_in()
         wire = self.client()
@@ -729,7 +730,7 @@ class KeptConnections(IMAPTest):
 
     def test_bytes_on_an_idle_connection_close_it_and_are_no_ones_verdict(self):
         backend = Backend()
-        ok = lambda _: http(version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",  # noqa: E731
+        ok = lambda _: http(version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1",  # noqa: E731
                             Auth_Port=backend.port)
         self.arrange(backend=backend, keep=True, answer=[ok, refuse("Who are you?")])
         self.logs_in()
@@ -746,7 +747,7 @@ class KeptConnections(IMAPTest):
         import signal
         backend = Backend()
         self.arrange(backend=backend, keep=True, answer=lambda _: http(
-            version="1.1", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1", Auth_Port=backend.port))
+            version="1.1", Connection="keep-alive", Content_Length=0, Auth_Status="OK", Auth_Server="127.0.0.1", Auth_Port=backend.port))
         self.logs_in()
         wait_until(lambda: self.proxy.lines("proxied session done"), "the end of the session")
         self.proxy.send_signal(signal.SIGQUIT)

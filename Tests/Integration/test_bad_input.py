@@ -254,7 +254,7 @@ class Everything(IMAPTest):
     """All kinds of trouble at once, and one user in the middle of it who notices nothing."""
 
     def test_one_quiet_user_among_vandals(self):
-        backend = Backend()
+        backend = Backend(patient=True)
         self.arrange("timeout 2s;", backend=backend, main="events { worker_connections 4096; }", workers=2)
         if REFERENCE:
             self.proxy.allow("packet length too long")

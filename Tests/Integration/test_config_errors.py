@@ -103,7 +103,7 @@ class Language(ConfigTest):
                             ("error_logs", "error_log")):
             with self.subTest(word):
                 done = self.run_test(f"events {{ }}\n{word} 1;")
-                self.assertIn(known, done.stderr.decode().splitlines()[0])
+                self.assertIn(f'"{known}"', done.stderr.decode())
 
     def test_a_byte_order_mark_is_part_of_the_first_word(self):
         done = self.run_test(b"\xef\xbb\xbfevents { }")

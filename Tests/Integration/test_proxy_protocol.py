@@ -1,5 +1,6 @@
 """The PROXY protocol: its header from a load balancer, and the one that the server behind is sent."""
 
+import os
 import re
 import socket
 import ssl
@@ -154,6 +155,17 @@ class Broken(ProxyProtocolTest):
         wire.sends(b"\x1b[31m\0\t\r\n")
         wire.hears_end()
         self.proxy.wait_log(r'broken header: "\\x1b\[31m\\x00\\t"' + self.where())
+
+    def test_noise(self):
+        self.balanced("timeout 500ms;")
+        if REFERENCE:
+            self.proxy.allow("PROXY")
+        for size in (1, 7, 12, 16, 200, 5000):
+            for start in (b"", b"PROXY ", SIGNATURE):
+                wire = self.connect(self.proxy.ports["imap"])
+                wire.tries_to_send(start + os.urandom(size))
+                wire.hears_end()
+        self.serves_others()
 
     def test_hundreds_leave_nothing_behind(self):
         self.balanced()
