@@ -65,6 +65,7 @@ extension ClientSession {
     func backendReady() throws(Bug) {
         guard let backend else { return }
         if stage == .connecting {
+            guard sendProxyHeader(to: backend) else { return }
             stage = .backendLogin
             debug("connected to upstream")
         }
@@ -98,7 +99,7 @@ extension ClientSession {
         }
     }
 
-    private func backendFailed(_ failure: ConnectionFailure) {
+    func backendFailed(_ failure: ConnectionFailure) {
         failure.write(to: log, connection: record.number, isClient: false) { self.record.appendContext(to: &$0) }
         failInternally(.upstreamFailed)
     }

@@ -23,6 +23,7 @@ package enum ConnectionFailure: Error {
 package final class Connection: EventSource {
     package enum Received { case bytes(Int), wouldBlock, endOfStream, failed(ConnectionFailure) }
     package enum Sent { case all, pending, failed(ConnectionFailure) }
+    package enum SentAtOnce { case all, part, blocked, failed(ConnectionFailure) }
     package enum Handshake { case done, pending, closed, failed(ConnectionFailure) }
 
     package let loop: EventLoop
@@ -169,6 +170,20 @@ package final class Connection: EventSource {
         }
     }
 
+    /// Looks at what has come, without TLS, and leaves it to be received; what was seen before is there again.
+    package func peek(into space: UnsafeMutableRawBufferPointer) -> Received {
+        guard descriptor >= 0 else { return .endOfStream }
+        guard space.count > 0 else { return .wouldBlock }
+        switch Stream.peek(descriptor, into: space) {
+        case .bytes(let count): return .bytes(count)
+        case .wouldBlock:
+            isReadable = false
+            return .wouldBlock
+        case .endOfStream: return .endOfStream
+        case .failed(let code): return .failed(.system(SystemError(call: "recv", errno: code)))
+        }
+    }
+
     private func receiveEncrypted(into space: UnsafeMutableRawBufferPointer) -> Received {
         do {
             switch try tls?.read(into: space) {
@@ -224,6 +239,18 @@ package final class Connection: EventSource {
             }
         }
         return .all
+    }
+
+    /// Sends all with one call, or as much as goes: nothing is kept, and ready is told when there is room again.
+    package func sendAtOnce(_ bytes: [UInt8]) -> SentAtOnce {
+        guard outgoing.isEmpty, descriptor >= 0 else { return .part }
+        switch write(bytes.span) {
+        case .count(let count): return count == bytes.count ? .all : .part
+        case .blocked:
+            watchOutput()
+            return .blocked
+        case .failure(let failure): return .failed(failure)
+        }
     }
 
     private enum WriteOrFailure { case count(Int), blocked, failure(ConnectionFailure) }
