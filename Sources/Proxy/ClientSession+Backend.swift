@@ -26,7 +26,8 @@ extension ClientSession {
         restartTimer()
         guard worker.hasRoomForConnection(log) else { return failInternally(.connectionsExhausted) }
         do throws(SystemError) {
-            let backend = try Connection.connect(to: address, loop: worker.loop)
+            let backend = try Connection.connect(
+                to: address, loop: worker.loop, speaksFirst: server.settings.upstreamProxyHeader != .off)
             backend.delegate = self
             self.backend = backend
             _ = worker.nextNumber()

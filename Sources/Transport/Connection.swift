@@ -70,7 +70,12 @@ package final class Connection: EventSource {
     deinit { close() }
 
     /// Begins to connect. The delegate hears when that ended; ``connectFailure()`` then says how.
-    package static func connect(to address: SocketAddress, loop: EventLoop) throws(SystemError) -> Connection {
+    ///
+    /// - Parameter speaksFirst: The delegate wants to send something as soon as it can. Otherwise it is woken by the
+    ///   peer's first bytes, or by a failure, and spared the news that the connect succeeded.
+    package static func connect(
+        to address: SocketAddress, loop: EventLoop, speaksFirst: Bool = true
+    ) throws(SystemError) -> Connection {
         let descriptor = linux_socket_stream(address.family, 0)
         guard descriptor >= 0 else { throw .last("socket") }
         if address.family != AF_UNIX {
@@ -83,9 +88,10 @@ package final class Connection: EventSource {
             _ = Glibc.close(descriptor)
             throw error
         }
-        let connection = try Connection(
-            owning: descriptor, loop: loop, watching: [.input, .output, .peerClosed, .edgeTriggered])
-        connection.isWritable = false
+        var events: Events = [.input, .peerClosed, .edgeTriggered]
+        if speaksFirst { events.insert(.output) }
+        let connection = try Connection(owning: descriptor, loop: loop, watching: events)
+        connection.isWritable = !speaksFirst
         return connection
     }
 
