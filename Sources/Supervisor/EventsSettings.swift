@@ -1,5 +1,6 @@
 package import Config
-package import Platform
+package import Observability
+import Platform
 
 /// The `events` block.
 package struct EventsSettings: SettingsBlock {
@@ -9,7 +10,7 @@ package struct EventsSettings: SettingsBlock {
     package var usesAcceptMutex = false
     package var acceptDelay = Duration.milliseconds(500)
     /// Peers whose sessions are logged at debug level.
-    package var debugNetworks: [AddressNetwork] = []
+    package var debugNetworks: [PeerNetwork] = []
     package var eventsPerTurn = 512
     package var aioRequests = 32
 
@@ -76,17 +77,17 @@ package struct EventsSettings: SettingsBlock {
         }
     }
 
-    private static func readNetworks(_ use: borrowing DirectiveUse) throws(ConfigError) -> [AddressNetwork] {
+    private static func readNetworks(_ use: borrowing DirectiveUse) throws(ConfigError) -> [PeerNetwork] {
         let word = use.arguments[0]
-        if let (network, hasLowBits) = AddressNetwork.parse(word.bytes) {
-            if hasLowBits { use.warn("low address bits of \(word.text) are meaningless") }
+        if let network = PeerNetwork(word.bytes) {
+            if case .addresses(let addresses) = network, addresses.hadLowBits {
+                use.warn("low address bits of \(word.text) are meaningless")
+            }
             return [network]
         }
-        do throws(AddressSyntaxError) {
-            return try SocketAddress.resolve(word.bytes, port: 0).map { AddressNetwork($0.host) }
-        } catch {
-            throw use.error("\(error.text) in debug_connection \"\(word.text)\"")
-        }
+        let hosts = SocketAddress.resolve(word.text)
+        guard !hosts.isEmpty else { throw use.error("host not found in debug_connection \"\(word.text)\"") }
+        return hosts.map { PeerNetwork($0) }
     }
 }
 
