@@ -65,7 +65,7 @@ let package = Package(
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
         tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),
-        tests(of: "Proxy"),
+        tests(of: "Proxy", ["ApusMail", "Platform"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -75,6 +75,6 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
     package.targets.append(
         .target(
-            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "Auth"], path: "Tests/Fuzz",
+            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "Auth", "Proxy"], path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }

@@ -6,13 +6,7 @@ package enum ClientNetwork {
     /// The address of a client from its text; an IPv4 address inside IPv6 counts as IPv4. nil for none.
     package static func host(_ text: [UInt8]) -> SocketAddress.Host? {
         if text.starts(with: "unix:".utf8) { return .unix([]) }
-        guard let address = SocketAddress(ip: text, port: 0) else { return nil }
-        if case .ipv6(let bytes) = address.host, bytes.count == 16, bytes[..<10].allSatisfy({ $0 == 0 }),
-            bytes[10] == 0xFF, bytes[11] == 0xFF
-        {
-            return .ipv4(Array(bytes[12...]))
-        }
-        return address.host
+        return SocketAddress(ip: text, port: 0)?.host.unmapped
     }
 
     /// The network that shares one portion of a limit: /24 or /64, all UNIX sockets, or all that is unknown.

@@ -36,24 +36,58 @@ package struct HTTPAuthResponse {
     private var answer = HTTPAuthAnswer()
     private var framing = HTTPFraming()
 
-    package init() {}
+    package init() {
+        statusLine.reserveCapacity(64)
+        name.reserveCapacity(32)
+    }
 
     /// Goes on with what has arrived since the last call.
     package mutating func receive(_ input: Span<UInt8>) -> Progress {
-        for index in 0..<input.count {
-            length += 1
+        var index = 0
+        while index < input.count {
+            let run = runLength(in: input, from: index)
+            length += max(run, 1)
             guard length <= Self.longestHead else { return fail(.tooLong) }
+            if run > 0 {
+                take(run: input.extracting(index..<index + run))
+                index += run
+                continue
+            }
             do throws(Problem) {
                 try take(input[index])
             } catch {
                 return fail(error)
             }
+            index += 1
             if state == .over {
                 answer.bodyLength = framing.bodyLength(after: answer.status)
-                return .complete(answer, consumed: index + 1)
+                return .complete(answer, consumed: index)
             }
         }
         return .needMoreInput
+    }
+
+    /// How many bytes from `start` on just lengthen the name or the value being read.
+    private func runLength(in input: Span<UInt8>, from start: Int) -> Int {
+        var end = start
+        switch state {
+        case .name:
+            while end < input.count, input[end].isASCIILetter || input[end].isASCIIDigit || input[end] == 0x2D {
+                end += 1
+            }
+        case .value where spacesAfterValue == 0:
+            while end < input.count, input[end] != 0x0A, input[end] != 0x0D, input[end] != 0x20 { end += 1 }
+        default: break
+        }
+        return end - start
+    }
+
+    private mutating func take(run: Span<UInt8>) {
+        if state == .name {
+            for index in 0..<run.count { name.append(run[index]) }
+        } else {
+            value.append(run)
+        }
     }
 
     private mutating func fail(_ problem: Problem) -> Progress {
@@ -117,7 +151,8 @@ package struct HTTPAuthResponse {
         case 0x0A: state = .over
         case 0x0D: state = .headEnd
         case _ where byte.isASCIILetter || byte.isASCIIDigit:
-            name = [byte]
+            name.removeAll(keepingCapacity: true)
+            name.append(byte)
             state = .name
         default: throw .invalidHeader
         }

@@ -23,7 +23,9 @@ package final class SecretBuffer {
 
     package func append(_ bytes: Span<UInt8>) {
         if bytes.count > space.count - count { grow(by: bytes.count) }
-        for index in 0..<bytes.count { space[count + index] = bytes[index] }
+        bytes.withUnsafeBufferPointer {
+            _ = UnsafeMutableBufferPointer(rebasing: space[count...]).update(fromContentsOf: $0)
+        }
         count += bytes.count
     }
 
@@ -45,7 +47,7 @@ package final class SecretBuffer {
     private func grow(by added: Int) {
         let larger = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(space.count * 2, count + added))
         larger.initialize(repeating: 0)
-        for index in 0..<count { larger[index] = space[index] }
+        _ = larger.update(fromContentsOf: space[..<count])
         wipe(UnsafeMutableRawBufferPointer(space))
         space.deallocate()
         space = larger

@@ -1,7 +1,7 @@
 package import Config
 package import Platform
 
-/// Whom `debug_connection` and `allow_nets` mean: a network of addresses, or all who come through UNIX sockets.
+/// Whom `debug_connection`, `set_real_ip_from` and `allow_nets` mean: a network of addresses, or all who come through UNIX sockets.
 package enum PeerNetwork: Equatable, Sendable {
     case addresses(CIDR)
     case unix
@@ -33,5 +33,19 @@ package enum PeerNetwork: Equatable, Sendable {
             bytes.count == network.address.count && network.contains(bytes)
         case (.unix, .ipv4), (.unix, .ipv6), (.addresses, .unix): false
         }
+    }
+
+    /// The only argument of a directive: one of these, or a host name, which means all its addresses.
+    package static func read(_ use: borrowing DirectiveUse) throws(ConfigError) -> [PeerNetwork] {
+        let word = use.arguments[0]
+        if let network = PeerNetwork(word.bytes) {
+            if case .addresses(let addresses) = network, addresses.hadLowBits {
+                use.warn("low address bits of \(word.text) are meaningless")
+            }
+            return [network]
+        }
+        let hosts = SocketAddress.resolve(word.text)
+        guard !hosts.isEmpty else { throw use.error("host not found in \(use.name) \"\(word.text)\"") }
+        return hosts.map { PeerNetwork($0) }
     }
 }

@@ -43,6 +43,20 @@ package enum Stream {
         }
     }
 
+    /// Reads and leaves the bytes where they are.
+    package static func peek(_ number: CInt, into space: UnsafeMutableRawBufferPointer) -> ReadOutcome {
+        while true {
+            let count = linux_peek(number, space.baseAddress, UInt(space.count))
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .endOfStream }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            case let code: return .failed(code)
+            }
+        }
+    }
+
     @inlinable package static func write(_ number: CInt, _ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
         while true {
             let count = linux_send(number, bytes.baseAddress, UInt(bytes.count))

@@ -10,7 +10,18 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
         case ipv6([UInt8])
         /// A path; empty for an unnamed peer.
         case unix([UInt8])
+
+        /// The IPv4 address that an IPv6 address such as `::ffff:192.0.2.1` stands for; any other host as it is.
+        package var unmapped: Host {
+            guard case .ipv6(let bytes) = self, bytes.count == 16, bytes.starts(with: SocketAddress.mapping) else {
+                return self
+            }
+            return .ipv4(Array(bytes[12...]))
+        }
     }
+
+    /// What an IPv4 address inside IPv6 begins with (RFC 4291 section 2.5.5.2).
+    package static let mapping: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
 
     package var host: Host
     /// 0 for UNIX sockets.

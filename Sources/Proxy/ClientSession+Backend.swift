@@ -26,7 +26,8 @@ extension ClientSession {
         restartTimer()
         guard worker.hasRoomForConnection(log) else { return failInternally(.connectionsExhausted) }
         do throws(SystemError) {
-            let backend = try Connection.connect(to: address, loop: worker.loop)
+            let backend = try Connection.connect(
+                to: address, loop: worker.loop, speaksFirst: server.settings.upstreamProxyHeader != .off)
             backend.delegate = self
             self.backend = backend
             _ = worker.nextNumber()
@@ -65,6 +66,7 @@ extension ClientSession {
     func backendReady() throws(Bug) {
         guard let backend else { return }
         if stage == .connecting {
+            guard sendProxyHeader(to: backend) else { return }
             stage = .backendLogin
             debug("connected to upstream")
         }
@@ -98,7 +100,7 @@ extension ClientSession {
         }
     }
 
-    private func backendFailed(_ failure: ConnectionFailure) {
+    func backendFailed(_ failure: ConnectionFailure) {
         failure.write(to: log, connection: record.number, isClient: false) { self.record.appendContext(to: &$0) }
         failInternally(.upstreamFailed)
     }

@@ -48,7 +48,9 @@ extension ClientSession {
             try dialog?.startedTLS(clientFacts)
             isWaitingForInput = true
             try readCommands()
-        case .commands, .startingTLS, .authenticating, .pausing, .connecting, .backendLogin, .closing, .ended:
+        case .readingProxyHeader, .commands, .startingTLS, .authenticating, .pausing, .connecting, .backendLogin,
+            .closing,
+            .ended:
             throw Bug("a handshake belongs to a stage of its own")
         }
     }

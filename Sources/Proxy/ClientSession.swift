@@ -14,6 +14,7 @@ import Transport
 final class ClientSession: ConnectionDelegate {
     /// Where the session stands; what an event means depends on it.
     enum Stage: Equatable {
+        case readingProxyHeader(thenTLS: Bool)
         case handshaking
         case commands
         /// The positive reply to STARTTLS is on its way.
@@ -32,6 +33,10 @@ final class ClientSession: ConnectionDelegate {
     unowned let worker: Worker
     let server: Server
     let client: Connection
+    /// The client's address; another's once a PROXY header that is trusted said so.
+    var peer: SocketAddress
+    /// What the client's PROXY header said, trusted or not.
+    var proxyHeader: ProxyHeaderFacts?
     var record: SessionRecord
     var stage = Stage.commands
     var dialog: (any ClientDialog)?
@@ -55,8 +60,11 @@ final class ClientSession: ConnectionDelegate {
     var lastHeard: UInt64
     let log: Log
 
-    init(_ client: Connection, server: Server, worker: Worker, record: SessionRecord, log: Log) {
+    init(
+        _ client: Connection, from peer: SocketAddress, server: Server, worker: Worker, record: SessionRecord, log: Log
+    ) {
         self.client = client
+        self.peer = peer
         self.server = server
         self.worker = worker
         self.record = record
@@ -85,6 +93,7 @@ final class ClientSession: ConnectionDelegate {
             guard flushClient() else { return }
         }
         switch stage {
+        case .readingProxyHeader(let thenTLS): try readProxyHeader(thenTLS: thenTLS)
         case .handshaking, .startTLSHandshake: try handshake()
         case .commands: try readCommands()
         case .startingTLS: try beginHandshake()
@@ -114,20 +123,23 @@ final class ClientSession: ConnectionDelegate {
 
     // MARK: The beginning
 
-    /// Begins the session: TLS first where the listener says so, then the greeting.
-    func start(isTLSListener: Bool) {
+    /// Begins the session: PROXY header and TLS where the listener says so, then the greeting. One timer bounds all that
+    /// comes before the greeting.
+    func start(on listen: ListenAddress) {
         timer = worker.loop.schedule(after: server.settings.timeout) { [unowned self] in self.timedOut() }
+        guard !listen.expectsProxyHeader else { return awaitProxyHeader(thenTLS: listen.isTLS) }
         do {
-            if isTLSListener {
-                record.activity = "SSL handshaking"
-                stage = .handshaking
-                try beginHandshake()
-            } else {
-                try greet()
-            }
+            try begin(withTLS: listen.isTLS)
         } catch {
             broken(error)
         }
+    }
+
+    func begin(withTLS: Bool) throws(Bug) {
+        guard withTLS else { return try greet() }
+        record.activity = "SSL handshaking"
+        stage = .handshaking
+        try beginHandshake()
     }
 
     func greet() throws(Bug) {
@@ -211,7 +223,7 @@ final class ClientSession: ConnectionDelegate {
             failInternally(.upstreamTimeout)
         case .handshaking, .startTLSHandshake:
             close(.clientTimeout)
-        case .commands, .startingTLS, .closing, .authenticating, .pausing:
+        case .readingProxyHeader, .commands, .startingTLS, .closing, .authenticating, .pausing:
             note(.info, "client timed out", errno: ETIMEDOUT)
             close(.clientTimeout)
         case .ended: break

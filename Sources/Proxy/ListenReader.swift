@@ -62,6 +62,7 @@ struct ListenReader {
         let value = parts.count == 2 ? String(parts[1]) : nil
         switch (String(parts[0]), value) {
         case ("ssl", nil): template.isTLS = true
+        case ("proxy_protocol", nil): template.expectsProxyHeader = true
         case ("bind", nil): template.bindsItself = true
         case ("multipath", nil):
             template.isMultipath = true

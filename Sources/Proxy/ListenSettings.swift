@@ -5,6 +5,8 @@ package import Platform
 package struct ListenAddress: Equatable, Sendable {
     package var address: SocketAddress
     package var isTLS = false
+    /// Connections begin with a header of the PROXY protocol.
+    package var expectsProxyHeader = false
     /// It gets a socket of its own even beside a wildcard.
     package var bindsItself = false
     package var backlog = 511
@@ -41,7 +43,7 @@ package struct ListenSettings: SettingsBlock {
             Directive(
                 "listen", in: .server, arguments: .atLeast(1),
                 placeholder: """
-                    address[:port] [ssl] [backlog=number] [rcvbuf=size] [sndbuf=size] [bind] [ipv6only=on|off] \
+                    address[:port] [ssl] [proxy_protocol] [backlog=number] [rcvbuf=size] [sndbuf=size] [bind] [ipv6only=on|off] \
                     [multipath] [so_keepalive=on|off|[idle]:[interval]:[count]]
                     """,
                 default: nil, repetition: .accumulates,
@@ -49,7 +51,9 @@ package struct ListenSettings: SettingsBlock {
                 An address to accept connections on: `143`, `*:143`, `192.0.2.1:143`, `[::]:143`, `mail.example.com:143` \
                 (every address of the name), a range of ports as `192.0.2.1:8110-8119`, or `unix:/path`. Ports 143 and 993 \
                 make the server an IMAP server unless `protocol` says otherwise. With `ssl` connections begin with a TLS \
-                handshake, whatever the port. A server may listen on many addresses; no two may be the same.
+                handshake, whatever the port. With `proxy_protocol` they begin, before anything else, with a header of the \
+                PROXY protocol, version 1 or 2, as load balancers send it; it is shown to the authentication service, and \
+                counts as the client's address where `set_real_ip_from` trusts the sender. A server may listen on many addresses; no two may be the same.
                 """
             ) { use throws(ConfigError) in
                 var reader = ListenReader(use)

@@ -112,6 +112,6 @@ extension Server {
                     serverName: plan.serverName, startTLS: startTLS, isStrict: settings.isStrict,
                     settings: plan.settings)),
             provider: provider, settings: settings, startTLS: startTLS, tls: plan.context, tlsSettings: tlsSettings,
-            serverName: plan.serverName, log: log)
+            realIP: plan.settings[RealIPSettings.self], serverName: plan.serverName, log: log)
     }
 }

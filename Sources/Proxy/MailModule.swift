@@ -29,7 +29,8 @@ package final class MailModule {
 
     package var directives: [AnyDirective] {
         AnyDirective.all(of: ListenSettings.self) + [AnyDirective(protocolDirective)]
-            + AnyDirective.all(of: ServerSettings.self) + AnyDirective.all(of: TLSSettings.self)
+            + AnyDirective.all(of: ServerSettings.self) + AnyDirective.all(of: RealIPSettings.self)
+            + AnyDirective.all(of: TLSSettings.self)
             + AnyDirective.all(of: AuthHTTPSettings.self) + AnyDirective.all(of: PasswdFileSettings.self)
             + protocols.flatMap(\.directives)
     }

@@ -24,6 +24,7 @@ final class Relay {
     /// Bytes pass through here; what the other side does not take at once is copied out.
     let buffer: UnsafeMutableRawBufferPointer
     private let limits: (UInt16) -> RelayLimits
+    let pipes = PipePool()
     /// What the last transfer failed for.
     var failure: ConnectionFailure?
     /// Called after a session ended.
@@ -194,15 +195,21 @@ final class Relay {
         let source = endpoint(of: session, isClient: fromClient)
         let target = endpoint(of: session, isClient: !fromClient)
         for _ in 0..<Self.buffersPerTurn {
-            if target.pointee.pending != nil {
-                guard flush(target) != Self.failed else { return writeFailed(session, toClient: !fromClient) }
-                guard target.pointee.pending == nil else { return .blocked }
+            if target.pointee.hasPending {
+                guard flush(target) != Self.failed, drainPipe(of: target) != Self.failed
+                else { return writeFailed(session, toClient: !fromClient) }
+                guard !target.pointee.hasPending else { return .blocked }
             }
             guard source.pointee.flags.isReadable, !source.pointee.flags.isAtEnd else { return .blocked }
-            let count = fill(from: source)
+            let count =
+                source.pointee.flags.isBulk
+                ? splice(from: source, to: target) ?? fill(from: source) : fill(from: source)
             if count > 0 {
                 session.pointee.lastActivity = loop.now
                 source.pointee.received &+= UInt64(count)
+                guard !target.pointee.hasPending else { continue }
+                source.pointee.flags.isBulk =
+                    count == Self.bufferSize && source.pointee.ssl == nil && target.pointee.ssl == nil
                 guard write(UnsafeRawBufferPointer(rebasing: buffer[0..<count]), to: target) != Self.failed
                 else { return writeFailed(session, toClient: !fromClient) }
             } else if count == Self.nothing {
@@ -300,6 +307,8 @@ final class Relay {
     private func release(_ endpoint: inout RelayEndpoint) {
         endpoint.pending?.deallocate()
         endpoint.pending = nil
+        if endpoint.pipe != PipePool.none { pipes.giveBack(endpoint.pipe, isEmpty: false) }
+        endpoint.pipe = PipePool.none
         if let ssl = endpoint.ssl {
             // A TLS session that is freed without its shutdown leaves no way to resume it.
             _ = TLSSession(adopting: ssl)

@@ -14,6 +14,9 @@ struct RelayEndpoint {
     /// Bytes this side has sent us.
     var received: UInt64 = 0
     var descriptor: Int32 = -1
+    /// Bytes for this side that wait in a pipe, and which.
+    var piped: UInt32 = 0
+    var pipe = PipePool.none
     var watched: UInt32 = 0
     var flags = Flags()
 
@@ -45,10 +48,19 @@ struct RelayEndpoint {
             set { set(16, newValue) }
         }
 
+        /// It sends so much that a pipe pays.
+        var isBulk: Bool {
+            get { bits & 32 != 0 }
+            set { set(32, newValue) }
+        }
+
         private mutating func set(_ bit: UInt8, _ isOn: Bool) {
             if isOn { bits |= bit } else { bits &= ~bit }
         }
     }
+
+    /// This side has not taken all that was sent to it.
+    var hasPending: Bool { pending != nil || pipe != PipePool.none }
 
     var pendingCount: Int { Int(pendingEnd &- pendingStart) }
 }

@@ -21,6 +21,6 @@ struct RelaySession {
 
     /// One side has ended and the other has everything it sent.
     var isFinished: Bool {
-        client.flags.isAtEnd && upstream.pending == nil || upstream.flags.isAtEnd && client.pending == nil
+        client.flags.isAtEnd && !upstream.hasPending || upstream.flags.isAtEnd && !client.hasPending
     }
 }

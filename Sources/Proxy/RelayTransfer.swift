@@ -127,7 +127,7 @@ extension Relay {
         }
     }
 
-    private func fail(_ failure: ConnectionFailure) -> Int {
+    func fail(_ failure: ConnectionFailure) -> Int {
         self.failure = failure
         return Self.failed
     }
@@ -144,7 +144,7 @@ extension Relay {
     }
 
     /// Room to write is watched for from the first time there was none.
-    private func watchOutput(_ endpoint: UnsafeMutablePointer<RelayEndpoint>) {
+    func watchOutput(_ endpoint: UnsafeMutablePointer<RelayEndpoint>) {
         let watched = Events(rawValue: endpoint.pointee.watched)
         guard !watched.contains(.output) else { return }
         endpoint.pointee.watched = watched.union(.output).rawValue

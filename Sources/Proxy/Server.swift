@@ -14,13 +14,14 @@ final class Server {
     let startTLS: StartTLSPolicy
     let tls: TLSContext?
     let tlsSettings: TLSSettings
+    let realIP: RealIPSettings
     let serverName: [UInt8]
     let log: Log
 
     init(
         index: UInt16, declaration: ProtocolDeclaration, service: any ProtocolService, provider: any AuthProvider,
         settings: ServerSettings, startTLS: StartTLSPolicy, tls: TLSContext?, tlsSettings: TLSSettings,
-        serverName: [UInt8], log: Log
+        realIP: RealIPSettings, serverName: [UInt8], log: Log
     ) {
         self.index = index
         self.declaration = declaration
@@ -30,6 +31,7 @@ final class Server {
         self.startTLS = startTLS
         self.tls = tls
         self.tlsSettings = tlsSettings
+        self.realIP = realIP
         self.serverName = serverName
         self.log = log
     }

@@ -1,5 +1,8 @@
 package import Config
 
+/// The header of the PROXY protocol that a server behind is sent.
+package enum ProxyHeaderVersion: Sendable { case off, version1, version2 }
+
 /// What the sessions of a `server` block go by, whatever their protocol.
 package struct ServerSettings: SettingsBlock {
     package var timeout = Duration.seconds(60)
@@ -12,6 +15,7 @@ package struct ServerSettings: SettingsBlock {
     package var proxyBuffer = 4096
     package var proxyTimeout = Duration.seconds(86_400)
     package var passesErrorMessages = false
+    package var upstreamProxyHeader = ProxyHeaderVersion.off
     /// The argument of `protocol`, or what the first `listen` with a well-known port says.
     package var protocolName: String?
 
@@ -66,6 +70,14 @@ package struct ServerSettings: SettingsBlock {
                 """
                 Whether the client hears what the server behind says when it refuses the login; otherwise it hears an \
                 internal error.
+                """),
+            Directive(
+                "proxy_protocol", in: [.mail, .server], \.upstreamProxyHeader,
+                .choice([("off", .off), ("on", .version1), ("v2", .version2)]),
+                """
+                Whether the server behind is first sent a header of the PROXY protocol, which tells it the client's address: \
+                `on` for version 1, a line of text; `v2` for version 2, which also tells the facts of the client's TLS \
+                and ends with a checksum. The server must expect it.
                 """),
         ]
     }

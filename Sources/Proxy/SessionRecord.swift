@@ -10,6 +10,7 @@ struct SessionRecord {
         case clientFailed = "client_failed"
         case clientTimeout = "timeout_client"
         case clientQuit = "client_quit"
+        case proxyHeaderRefused = "client_proxy_header"
         case tlsFailed = "client_tls"
         case certificateRefused = "client_certificate"
         case tooLong = "command_too_long"

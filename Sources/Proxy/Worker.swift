@@ -153,13 +153,13 @@ package final class Worker {
                 $0.append(escaped: entry.text)
             })
         let session = ClientSession(
-            client, server: server, worker: self,
+            client, from: peer, server: server, worker: self,
             record: SessionRecord(
                 number: number, clientAddress: Array(peer.hostText.utf8), listener: entry.text, acceptedAt: loop.now),
             log: log)
         sessions[number] = session
         session.debug("session accepted")
-        session.start(isTLSListener: entry.listen.isTLS)
+        session.start(on: entry.listen)
     }
 
     func sessionEnded(_ session: ClientSession) {

@@ -1,6 +1,5 @@
 package import Config
 package import Observability
-import Platform
 
 /// The `events` block.
 package struct EventsSettings: SettingsBlock {
@@ -72,22 +71,9 @@ package struct EventsSettings: SettingsBlock {
             its level. An IPv4 entry matches IPv4 sockets only. May be repeated.
             """
         ) { use throws(ConfigError) in
-            let networks = try readNetworks(use)
+            let networks = try PeerNetwork.read(use)
             return { $0.debugNetworks += networks }
         }
-    }
-
-    private static func readNetworks(_ use: borrowing DirectiveUse) throws(ConfigError) -> [PeerNetwork] {
-        let word = use.arguments[0]
-        if let network = PeerNetwork(word.bytes) {
-            if case .addresses(let addresses) = network, addresses.hadLowBits {
-                use.warn("low address bits of \(word.text) are meaningless")
-            }
-            return [network]
-        }
-        let hosts = SocketAddress.resolve(word.text)
-        guard !hosts.isEmpty else { throw use.error("host not found in debug_connection \"\(word.text)\"") }
-        return hosts.map { PeerNetwork($0) }
     }
 }
 

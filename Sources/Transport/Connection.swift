@@ -23,6 +23,7 @@ package enum ConnectionFailure: Error {
 package final class Connection: EventSource {
     package enum Received { case bytes(Int), wouldBlock, endOfStream, failed(ConnectionFailure) }
     package enum Sent { case all, pending, failed(ConnectionFailure) }
+    package enum SentAtOnce { case all, part, blocked, failed(ConnectionFailure) }
     package enum Handshake { case done, pending, closed, failed(ConnectionFailure) }
 
     package let loop: EventLoop
@@ -69,7 +70,12 @@ package final class Connection: EventSource {
     deinit { close() }
 
     /// Begins to connect. The delegate hears when that ended; ``connectFailure()`` then says how.
-    package static func connect(to address: SocketAddress, loop: EventLoop) throws(SystemError) -> Connection {
+    ///
+    /// - Parameter speaksFirst: The delegate wants to send something as soon as it can. Otherwise it is woken by the
+    ///   peer's first bytes, or by a failure, and spared the news that the connect succeeded.
+    package static func connect(
+        to address: SocketAddress, loop: EventLoop, speaksFirst: Bool = true
+    ) throws(SystemError) -> Connection {
         let descriptor = linux_socket_stream(address.family, 0)
         guard descriptor >= 0 else { throw .last("socket") }
         if address.family != AF_UNIX {
@@ -82,9 +88,10 @@ package final class Connection: EventSource {
             _ = Glibc.close(descriptor)
             throw error
         }
-        let connection = try Connection(
-            owning: descriptor, loop: loop, watching: [.input, .output, .peerClosed, .edgeTriggered])
-        connection.isWritable = false
+        var events: Events = [.input, .peerClosed, .edgeTriggered]
+        if speaksFirst { events.insert(.output) }
+        let connection = try Connection(owning: descriptor, loop: loop, watching: events)
+        connection.isWritable = !speaksFirst
         return connection
     }
 
@@ -169,6 +176,20 @@ package final class Connection: EventSource {
         }
     }
 
+    /// Looks at what has come, without TLS, and leaves it to be received; what was seen before is there again.
+    package func peek(into space: UnsafeMutableRawBufferPointer) -> Received {
+        guard descriptor >= 0 else { return .endOfStream }
+        guard space.count > 0 else { return .wouldBlock }
+        switch Stream.peek(descriptor, into: space) {
+        case .bytes(let count): return .bytes(count)
+        case .wouldBlock:
+            isReadable = false
+            return .wouldBlock
+        case .endOfStream: return .endOfStream
+        case .failed(let code): return .failed(.system(SystemError(call: "recv", errno: code)))
+        }
+    }
+
     private func receiveEncrypted(into space: UnsafeMutableRawBufferPointer) -> Received {
         do {
             switch try tls?.read(into: space) {
@@ -224,6 +245,18 @@ package final class Connection: EventSource {
             }
         }
         return .all
+    }
+
+    /// Sends all with one call, or as much as goes: nothing is kept, and ready is told when there is room again.
+    package func sendAtOnce(_ bytes: [UInt8]) -> SentAtOnce {
+        guard outgoing.isEmpty, descriptor >= 0 else { return .part }
+        switch write(bytes.span) {
+        case .count(let count): return count == bytes.count ? .all : .part
+        case .blocked:
+            watchOutput()
+            return .blocked
+        case .failure(let failure): return .failed(failure)
+        }
     }
 
     private enum WriteOrFailure { case count(Int), blocked, failure(ConnectionFailure) }

@@ -119,6 +119,14 @@ enum Differences {
                 """
             ),
             (
+                "A PROXY header that comes in more than one segment is refused as broken.",
+                "The rest is waited for, within `timeout` and 4096 bytes."
+            ),
+            (
+                "A client of a UNIX socket whose address a PROXY header replaced is announced with the socket's path.",
+                "`proxy_protocol on` sends `PROXY UNKNOWN` wherever one side has no address of the Internet."
+            ),
+            (
                 "`proxy_timeout` counts from the client's last byte.",
                 "From the last byte of either side."
             ),

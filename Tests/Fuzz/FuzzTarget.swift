@@ -11,6 +11,7 @@ enum FuzzTarget: String, CaseIterable {
     case httpAuth = "http-auth"
     case passwordFile = "password-file"
     case hashMessage = "hash-message"
+    case proxyHeader = "proxy-header"
 
     static let chosen: FuzzTarget = {
         guard let name = getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }),
@@ -29,6 +30,7 @@ enum FuzzTarget: String, CaseIterable {
         case .httpAuth: fuzzHTTPAuth(input)
         case .passwordFile: fuzzPasswordFile(input)
         case .hashMessage: fuzzHashMessage(input)
+        case .proxyHeader: fuzzProxyHeader(input)
         }
     }
 }
