@@ -61,6 +61,7 @@ let package = Package(
         tests(of: "EventLoop"),
         tests(of: "Supervisor"),
         tests(of: "TLS"),
+        tests(of: "Transport", ["EventLoop", "Platform"]),
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
         tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),

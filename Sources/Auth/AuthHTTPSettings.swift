@@ -1,4 +1,5 @@
 package import Config
+import Observability
 import Platform
 
 /// `auth_http` and its companions.
@@ -83,35 +84,24 @@ enum AuthHTTPURL {
     static func read(_ use: borrowing DirectiveUse) throws(ConfigError) -> HTTPAuthService {
         var url = use.arguments[0].bytes
         if url.span.starts(with: "http://") { url.removeFirst(7) }
-        do throws(AddressSyntaxError) {
+        do throws(AddressSyntax.Failure) {
             return try service(url)
         } catch {
-            throw use.error("\(error.text) in auth_http \"\(Word(url).text)\"")
+            throw use.error("\(error.rawValue) in auth_http \"\(Word(url).text)\"")
         }
     }
 
-    private static func service(_ url: [UInt8]) throws(AddressSyntaxError) -> HTTPAuthService {
-        let isUnix = url.count >= 5 && url.span.extracting(0..<5).spells("UNIX:")
-        let start =
-            if isUnix {
-                url.dropFirst(5).firstIndex(of: 0x3A)
-            } else {
-                url.firstIndex { $0 == 0x2F || $0 == 0x3F }
-            }
-        let authority = Array(url[..<(start ?? url.endIndex)])
-        var uri = Array(url[(start ?? url.endIndex)...])
-        // The colon before the URI of a UNIX socket is not part of it.
-        if isUnix && !uri.isEmpty { uri.removeFirst() }
-        guard !(authority + uri).contains(where: \.isASCIIControl) else { throw AddressSyntaxError("invalid host") }
-        let addresses = try SocketAddress.parse(authority, defaultPort: 80)
-        guard let address = addresses.first else { throw AddressSyntaxError("host not found") }
-        return HTTPAuthService(
-            address: address, host: isUnix ? Array("localhost".utf8) : host(of: authority),
-            uri: uri.isEmpty ? [0x2F] : uri)
+    private static func service(_ url: [UInt8]) throws(AddressSyntax.Failure) -> HTTPAuthService {
+        guard !url.contains(where: \.isASCIIControl) else { throw .invalidHost }
+        let written = try AddressSyntax(url, in: .url)
+        let address = try SocketAddress.resolve(written, defaultPort: 80)[0]
+        let host =
+            if case .unix = written.host { Array("localhost".utf8) } else { host(of: url.dropLast(written.uri.count)) }
+        return HTTPAuthService(address: address, host: host, uri: written.uri.isEmpty ? [0x2F] : written.uri)
     }
 
-    /// The host without its port; IPv6 keeps its brackets.
-    private static func host(of authority: [UInt8]) -> [UInt8] {
+    /// The host as it was written, without its port; IPv6 keeps its brackets.
+    private static func host(of authority: ArraySlice<UInt8>) -> [UInt8] {
         let end =
             authority.first == 0x5B ? authority.firstIndex(of: 0x5D).map { $0 + 1 } : authority.firstIndex(of: 0x3A)
         return Array(authority[..<(end ?? authority.endIndex)])

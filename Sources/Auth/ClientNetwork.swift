@@ -1,3 +1,4 @@
+import Observability
 package import Platform
 
 /// Where a client comes from, for limits and `allow_nets`.

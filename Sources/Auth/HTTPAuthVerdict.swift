@@ -1,5 +1,5 @@
 package import ApusMail
-import Platform
+import Config
 
 /// What an answer of the authentication service comes to (auth-http.md 3-5, decisions.md 10).
 package struct HTTPAuthVerdict {
@@ -66,7 +66,7 @@ package struct HTTPAuthVerdict {
     }
 
     private static func isAddress(_ text: [UInt8]) -> Bool {
-        SocketAddress.dottedQuad(text) != nil || SocketAddress(ip: text, port: 0) != nil
+        IPAddressText.ipv4(text) != nil || IPAddressText.ipv6(text) != nil
     }
 
     private func failed(_ answer: HTTPAuthAnswer, _ parts: [Secret.Part]) -> Verdict {

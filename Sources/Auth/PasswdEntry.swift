@@ -1,5 +1,7 @@
 package import ApusMail
-package import Platform
+import Config
+package import Observability
+import Platform
 
 /// One user of a password file: the password and what the extra fields say.
 package struct PasswdEntry: Equatable, Sendable {
@@ -14,7 +16,7 @@ package struct PasswdEntry: Equatable, Sendable {
     package var isLocked = false
     package var hasDelay = true
     /// The client must come from one of them.
-    package var networks: [AddressNetwork]?
+    package var networks: [PeerNetwork]?
 
     /// Why an entry is not used.
     package struct Problem: Error, Equatable {
@@ -94,7 +96,9 @@ package struct PasswdEntry: Equatable, Sendable {
     }
 
     private static func address(_ text: [UInt8]) throws(Problem) -> [UInt8] {
-        guard SocketAddress(ip: text, port: 0) != nil else { throw Problem("host is not an address") }
+        guard IPAddressText.ipv4(text) != nil || IPAddressText.ipv6(text) != nil else {
+            throw Problem("host is not an address")
+        }
         return text
     }
 
@@ -103,13 +107,13 @@ package struct PasswdEntry: Equatable, Sendable {
         return UInt16(port)
     }
 
-    private static func networks(_ text: [UInt8]) throws(Problem) -> [AddressNetwork] {
-        var networks: [AddressNetwork] = []
+    private static func networks(_ text: [UInt8]) throws(Problem) -> [PeerNetwork] {
+        var networks: [PeerNetwork] = []
         for part in text.split(separator: 0x2C) {
             if part.elementsEqual("local".utf8) {
                 networks.append(.unix)
-            } else if let parsed = AddressNetwork.parse(Array(part)) {
-                networks.append(parsed.network)
+            } else if let network = PeerNetwork(Array(part)) {
+                networks.append(network)
             } else {
                 throw Problem("invalid allow_nets")
             }

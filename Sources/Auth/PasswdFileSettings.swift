@@ -1,4 +1,5 @@
 package import Config
+import Observability
 package import Platform
 
 /// `auth_passwd_file` and its companions.
@@ -62,8 +63,8 @@ package struct PasswdFileSettings: SettingsBlock {
     private static func server(_ use: borrowing DirectiveUse) throws(ConfigError) -> SocketAddress {
         let text = use.arguments[0]
         let reason: String
-        do throws(AddressSyntaxError) {
-            let address = try SocketAddress.parse(text.bytes, defaultPort: 0)[0]
+        do throws(AddressSyntax.Failure) {
+            let address = try SocketAddress.resolve(AddressSyntax(text.bytes, in: .server), defaultPort: 0)[0]
             switch address.host {
             case .unix: reason = "invalid host"
             default:
@@ -71,7 +72,7 @@ package struct PasswdFileSettings: SettingsBlock {
                 reason = "no port"
             }
         } catch {
-            reason = error.text
+            reason = error.rawValue
         }
         throw use.error("\(reason) in proxy_pass \"\(text.text)\"")
     }

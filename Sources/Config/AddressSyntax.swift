@@ -12,7 +12,7 @@ public struct AddressSyntax: Equatable, Sendable {
         /// To be resolved.
         case name(String)
         /// A path of at most 107 bytes without NUL.
-        case unix(String)
+        case unix([UInt8])
     }
 
     /// What is wrong, in the words of messages: `ERR in "ARG" of the "listen" directive`.
@@ -24,6 +24,8 @@ public struct AddressSyntax: Equatable, Sendable {
         case invalidIPv6Address = "invalid IPv6 address"
         case noPath = "no path in the unix domain socket"
         case tooLongPath = "too long path in the unix domain socket"
+        /// What who resolves a name says.
+        case hostNotFound = "host not found"
     }
 
     /// Where an address stands decides what it may have.
@@ -61,11 +63,11 @@ public struct AddressSyntax: Equatable, Sendable {
 
     private static func unix(_ text: ArraySlice<UInt8>, in place: Place) throws(Failure) -> AddressSyntax {
         let colon = place == .url ? text.firstIndex(of: UInt8(ascii: ":")) : nil
-        let path = text[..<(colon ?? text.endIndex)]
-        guard let first = path.first, first != 0 else { throw .noPath }
+        let path = text[..<(colon ?? text.endIndex)].prefix { $0 != 0 }
+        guard !path.isEmpty else { throw .noPath }
         guard path.count <= longestPath else { throw .tooLongPath }
         let uri = colon.map { text[($0 + 1)...] } ?? []
-        return AddressSyntax(host: .unix(Word(Array(path)).text), ports: nil, uri: uri)
+        return AddressSyntax(host: .unix(Array(path)), ports: nil, uri: uri)
     }
 
     /// An IPv6 address, behind its `[`.

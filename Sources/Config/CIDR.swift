@@ -7,6 +7,11 @@ public struct CIDR: Equatable, Sendable {
     /// `low address bits of A/B are meaningless`.
     public let hadLowBits: Bool
 
+    /// One address alone: 4 or 16 bytes in network order.
+    public init(address: [UInt8]) {
+        (self.address, bits, hadLowBits) = (address, address.count * 8, false)
+    }
+
     /// Reads `ADDRESS` or `ADDRESS/BITS`; nil for all else, which callers take for a host name.
     public init?(_ text: [UInt8]) {
         let slash = text.firstIndex(of: UInt8(ascii: "/"))

@@ -17,10 +17,17 @@ package struct Manual {
         let entries: [Entry]
     }
 
-    let chapters: [Chapter]
+    /// What another program does, and what this one does instead; both may have code spans.
+    package typealias Difference = (nginx: String, apus: String)
 
-    /// - Parameter directives: All of them, ``ConfigLoader/directives``; chapters come in the order of their groups.
-    package init(directives: [AnyDirective], blocks: [BlockDirective]) {
+    let chapters: [Chapter]
+    let differences: [Difference]
+
+    /// - Parameters:
+    ///   - directives: All of them, ``ConfigLoader/directives``; chapters come in the order of their groups.
+    ///   - differences: The rows of the section "Differences from nginx".
+    package init(directives: [AnyDirective], blocks: [BlockDirective], differences: [Difference] = []) {
+        self.differences = differences
         var titles: [String] = []
         var entries: [String: [Entry]] = [:]
         for directive in directives {

@@ -2,7 +2,18 @@ extension Manual {
     /// The manual as Markdown, to be read with the sources.
     package var markdown: String {
         let head = "# Configuration of Apus\n\nPrinted by `apus` from the declarations of its directives.\n"
-        return ([head] + chapters.map { Self.markdown(of: $0) }).joined(separator: "\n")
+        let sections = chapters.map { Self.markdown(of: $0) } + (differences.isEmpty ? [] : [differencesTable])
+        return ([head] + sections).joined(separator: "\n")
+    }
+
+    private var differencesTable: String {
+        let rows = differences.map { "| \(Self.cell($0.nginx)) | \(Self.cell($0.apus)) |\n" }
+        return "## Differences from nginx\n\n| nginx | Apus |\n|---|---|\n\(rows.joined())"
+    }
+
+    /// A bar would end the cell, in a code span too.
+    private static func cell(_ text: String) -> String {
+        escaped(text).replacing("|", with: "\\|").replacing("\n", with: " ")
     }
 
     private static func markdown(of chapter: Chapter) -> String {

@@ -11,7 +11,16 @@ extension Manual {
             A number sign starts a comment.
 
             """
-        return head + chapters.map { Self.roff(of: $0) }.joined() + ".SH SEE ALSO\n.BR apus (8)\n"
+        return head + chapters.map { Self.roff(of: $0) }.joined() + differencesSection
+            + ".SH SEE ALSO\n.BR apus (8)\n"
+    }
+
+    private var differencesSection: String {
+        guard !differences.isEmpty else { return "" }
+        let pairs = differences.map { difference in
+            "\(Self.paragraph("nginx: " + difference.nginx))\n.br\n\(Self.guarded("Apus: " + Self.spans(difference.apus)))\n"
+        }
+        return ".SH \"DIFFERENCES FROM NGINX\"\n\(pairs.joined())"
     }
 
     private static func roff(of chapter: Chapter) -> String {
@@ -27,11 +36,12 @@ extension Manual {
     }
 
     /// Documentation, its code spans in bold.
-    private static func paragraph(_ text: String) -> String {
-        let spans = text.split(separator: "`", omittingEmptySubsequences: false).enumerated().map { index, span in
+    private static func paragraph(_ text: String) -> String { ".PP\n\(guarded(spans(text)))" }
+
+    private static func spans(_ text: String) -> String {
+        text.split(separator: "`", omittingEmptySubsequences: false).enumerated().map { index, span in
             index.isMultiple(of: 2) ? escaped(String(span)) : "\\fB\(escaped(String(span)))\\fR"
-        }
-        return ".PP\n\(guarded(spans.joined()))"
+        }.joined()
     }
 
     private static func escaped(_ text: String) -> String {

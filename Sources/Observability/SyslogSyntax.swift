@@ -37,11 +37,12 @@ extension SyslogParameters {
     }
 
     private mutating func setServer(_ value: String, _ use: borrowing DirectiveUse) throws(ConfigError) {
-        do throws(AddressSyntaxError) {
-            server = try SocketAddress.parse(Array(value.utf8), defaultPort: 514)[0]
+        do throws(AddressSyntax.Failure) {
+            let written = try AddressSyntax(Array(value.utf8), in: .server)
+            server = try SocketAddress.resolve(written, defaultPort: 514)[0]
             serverText = server.text
         } catch {
-            throw use.error("\(error.text) in syslog server \"\(value)\"")
+            throw use.error("\(error.rawValue) in syslog server \"\(value)\"")
         }
     }
 

@@ -29,20 +29,6 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
 
     package init(_ host: Host, port: UInt16 = 0) { (self.host, self.port) = (host, port) }
 
-    /// An address from its text, without brackets and port: `192.0.2.1`, `2001:db8::1`.
-    package init?(ip text: [UInt8], port: UInt16) {
-        guard !text.contains(0), text.count < 64 else { return nil }
-        let terminated = (text + [0]).map { CChar(bitPattern: $0) }
-        var bytes = [UInt8](repeating: 0, count: 16)
-        if inet_pton(AF_INET, terminated, &bytes) == 1 {
-            self.init(.ipv4(Array(bytes.prefix(4))), port: port)
-        } else if inet_pton(AF_INET6, terminated, &bytes) == 1 {
-            self.init(.ipv6(bytes), port: port)
-        } else {
-            return nil
-        }
-    }
-
     /// The address in the kernel's form; nil for a family that is none of ours or a length that cannot be.
     package init?(_ storage: sockaddr_storage, length: Int) {
         switch CInt(storage.ss_family) {
@@ -141,26 +127,22 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
         }
     }
 
-    /// The addresses of a host name, by the system resolver, each once. Blocks.
-    package static func resolve(_ host: String, port: UInt16) -> [SocketAddress] {
-        if let literal = SocketAddress(ip: Array(host.utf8), port: port) { return [literal] }
+    /// What a host name stands for, by the system resolver, each address once. Blocks.
+    package static func resolve(_ name: String) -> [Host] {
         var hints = addrinfo()
         hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
-        guard getaddrinfo(host, nil, &hints, &list) == 0, let first = list else { return [] }
+        guard getaddrinfo(name, nil, &hints, &list) == 0, let first = list else { return [] }
         defer { freeaddrinfo(first) }
-        var addresses: [SocketAddress] = []
+        var hosts: [Host] = []
         var next: UnsafeMutablePointer<addrinfo>? = first
         while let entry = next {
             var storage = sockaddr_storage()
             let length = min(Int(entry.pointee.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
             memcpy(&storage, entry.pointee.ai_addr, length)
-            if var address = SocketAddress(storage, length: length) {
-                address.port = port
-                if !addresses.contains(address) { addresses.append(address) }
-            }
+            if let host = SocketAddress(storage, length: length)?.host, !hosts.contains(host) { hosts.append(host) }
             next = entry.pointee.ai_next
         }
-        return addresses
+        return hosts
     }
 }

@@ -73,7 +73,7 @@ extension ClientSession {
         debug("PROXY header, bytes: ", header.length)
         proxyHeader = header.facts
         guard let facts = header.facts, server.realIP.trusts(peer),
-            let source = SocketAddress(clientText: facts.sourceAddress, port: facts.sourcePort)
+            let source = SocketAddress(ip: facts.sourceAddress, port: facts.sourcePort)
         else { return }
         peer = source
         record.clientAddress = Array(source.hostText.utf8)
@@ -110,16 +110,5 @@ extension ClientSession {
             UpstreamProxyHeader.Encryption(tls.facts, tls.certificateFacts)
         }
         return header.version2
-    }
-}
-
-extension SocketAddress {
-    /// The address of a client as a header of version 1 has it; leading zeros of an IPv4 address are fine.
-    fileprivate init?(clientText text: [UInt8], port: UInt16) {
-        if let quad = SocketAddress.dottedQuad(text) {
-            self.init(.ipv4(quad), port: port)
-        } else {
-            self.init(ip: text, port: port)
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Config
+import Observability
 import Platform
 
 /// Reads one `listen` directive.
@@ -36,30 +37,12 @@ struct ListenReader {
 
     private func addresses() throws(ConfigError) -> ([SocketAddress], UInt16?) {
         let word = words[0]
-        let parsed: AddressSyntax
         do throws(AddressSyntax.Failure) {
-            parsed = try AddressSyntax(word.bytes, in: .listen)
+            let written = try AddressSyntax(word.bytes, in: .listen)
+            return (try SocketAddress.resolve(written, defaultPort: 0), written.ports?.lowerBound)
         } catch {
-            throw addressError(error.rawValue)
+            throw ConfigError("\(error.rawValue) in \"\(word.text)\" of the \"listen\" directive", at: position)
         }
-        switch parsed.host {
-        case .unix(let path): return ([SocketAddress(.unix(Array(path.utf8)))], nil)
-        case .ipv4(let bytes): return (spread([.ipv4(bytes)], parsed.ports), parsed.ports?.lowerBound)
-        case .ipv6(let bytes): return (spread([.ipv6(bytes)], parsed.ports), parsed.ports?.lowerBound)
-        case .any: return (spread([.ipv4([0, 0, 0, 0])], parsed.ports), parsed.ports?.lowerBound)
-        case .name(let name):
-            let found = SocketAddress.resolve(name, port: 0).map(\.host)
-            guard !found.isEmpty else { throw addressError("host not found") }
-            return (spread(found, parsed.ports), parsed.ports?.lowerBound)
-        }
-    }
-
-    private func spread(_ hosts: [SocketAddress.Host], _ ports: ClosedRange<UInt16>?) -> [SocketAddress] {
-        (ports ?? 0...0).flatMap { port in hosts.map { SocketAddress($0, port: port) } }
-    }
-
-    private func addressError(_ phrase: String) -> ConfigError {
-        ConfigError("\(phrase) in \"\(words[0].text)\" of the \"listen\" directive", at: position)
     }
 
     /// No address may be listened on twice in the whole `mail` block.

@@ -1,9 +1,10 @@
 package import Config
+import Observability
 import Platform
 
 /// Whose PROXY headers are believed.
 package struct RealIPSettings: SettingsBlock {
-    private var trusted: [AddressNetwork] = []
+    private var trusted: [PeerNetwork] = []
 
     package init() {}
 
@@ -29,22 +30,9 @@ package struct RealIPSettings: SettingsBlock {
                 own does not know those of `mail`.
                 """
             ) { use throws(ConfigError) in
-                let (networks, isFirst) = (try readNetworks(use), use.isFirst)
+                let (networks, isFirst) = (try PeerNetwork.read(use), use.isFirst)
                 return { $0.trusted = (isFirst ? [] : $0.trusted) + networks }
             }
         ]
-    }
-
-    private static func readNetworks(_ use: borrowing DirectiveUse) throws(ConfigError) -> [AddressNetwork] {
-        let word = use.arguments[0]
-        if let (network, hasLowBits) = AddressNetwork.parse(word.bytes) {
-            if hasLowBits { use.warn("low address bits of \(word.text) are meaningless") }
-            return [network]
-        }
-        do throws(AddressSyntaxError) {
-            return try SocketAddress.resolve(word.bytes, port: 0).map { AddressNetwork($0.host.unmapped) }
-        } catch {
-            throw use.error("\(error.text) in set_real_ip_from \"\(word.text)\"")
-        }
     }
 }

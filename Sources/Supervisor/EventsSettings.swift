@@ -1,5 +1,5 @@
 package import Config
-package import Platform
+package import Observability
 
 /// The `events` block.
 package struct EventsSettings: SettingsBlock {
@@ -9,7 +9,7 @@ package struct EventsSettings: SettingsBlock {
     package var usesAcceptMutex = false
     package var acceptDelay = Duration.milliseconds(500)
     /// Peers whose sessions are logged at debug level.
-    package var debugNetworks: [AddressNetwork] = []
+    package var debugNetworks: [PeerNetwork] = []
     package var eventsPerTurn = 512
     package var aioRequests = 32
 
@@ -71,21 +71,8 @@ package struct EventsSettings: SettingsBlock {
             its level. An IPv4 entry matches IPv4 sockets only. May be repeated.
             """
         ) { use throws(ConfigError) in
-            let networks = try readNetworks(use)
+            let networks = try PeerNetwork.read(use)
             return { $0.debugNetworks += networks }
-        }
-    }
-
-    private static func readNetworks(_ use: borrowing DirectiveUse) throws(ConfigError) -> [AddressNetwork] {
-        let word = use.arguments[0]
-        if let (network, hasLowBits) = AddressNetwork.parse(word.bytes) {
-            if hasLowBits { use.warn("low address bits of \(word.text) are meaningless") }
-            return [network]
-        }
-        do throws(AddressSyntaxError) {
-            return try SocketAddress.resolve(word.bytes, port: 0).map { AddressNetwork($0.host) }
-        } catch {
-            throw use.error("\(error.text) in debug_connection \"\(word.text)\"")
         }
     }
 }

@@ -1,9 +1,11 @@
+import Config
+
 /// Where Apus behaves otherwise than nginx's mail module, for the manual: each entry is what nginx does and what Apus
 /// does instead.
 enum Differences {
-    static var table: [(nginx: String, apus: String)] { names + safety + service + processes }
+    static var table: [Manual.Difference] { names + safety + service + processes }
 
-    private static var names: [(nginx: String, apus: String)] {
+    private static var names: [Manual.Difference] {
         [
             (
                 "The program's name in messages, the syslog tag and the version string is `nginx`.",
@@ -23,7 +25,7 @@ enum Differences {
         ]
     }
 
-    private static var safety: [(nginx: String, apus: String)] {
+    private static var safety: [Manual.Difference] {
         [
             (
                 "Control characters in decoded SASL credentials go on to the authentication service and the server behind.",
@@ -60,13 +62,13 @@ enum Differences {
                 "Each command counts for itself."
             ),
             (
-                "A password file does not exist.",
-                "`auth_passwd_file`: EXTERNAL is refused unless a verified client certificate names the user."
+                "There are no password files; EXTERNAL is for the authentication service to judge.",
+                "So it is with `auth_http`. With `auth_passwd_file`, EXTERNAL is refused unless a verified client certificate names the user."
             ),
         ]
     }
 
-    private static var service: [(nginx: String, apus: String)] {
+    private static var service: [Manual.Difference] {
         [
             (
                 "An answer of the authentication service without `Auth-Status` accepts.",
@@ -95,7 +97,7 @@ enum Differences {
         ]
     }
 
-    private static var processes: [(nginx: String, apus: String)] {
+    private static var processes: [Manual.Difference] {
         [
             (
                 "Workers open log files; the master gives these to the workers' user.",

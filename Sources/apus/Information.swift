@@ -26,6 +26,7 @@ enum Information {
         return """
             Usage: apus [-?hvVtTq] [-s signal] [-p prefix]
                         [-e filename] [-c filename] [-g directives]
+                   apus --manual markdown|man
 
             Options:
               -?,-h         : this help
@@ -39,6 +40,7 @@ enum Information {
               -e filename   : set error log file (default: \(paths.errorLog))
               -c filename   : set configuration file (default: \(paths.configurationFile))
               -g directives : set global directives out of configuration file
+              --manual form : print the manual of the configuration, as markdown or as a man page
 
 
             """
@@ -61,7 +63,8 @@ enum Information {
     ///
     /// - Returns: The exit status.
     static func printManual(_ form: CommandLineOptions.ManualForm) -> CInt {
-        let manual = Manual(directives: Wiring.manualDirectives, blocks: Wiring.manualBlocks)
+        let manual = Manual(
+            directives: Wiring.manualDirectives, blocks: Wiring.manualBlocks, differences: Differences.table)
         switch form {
         case .markdown: print(Array(manual.markdown.utf8))
         case .man: print(Array(manual.roff.utf8))

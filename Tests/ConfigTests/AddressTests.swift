@@ -15,7 +15,7 @@ private func summary(_ text: String, _ place: AddressSyntax.Place) -> String {
             case .ipv4(let bytes): "4:\(IPAddressText.text(of: bytes))"
             case .ipv6(let bytes): "6:\(IPAddressText.text(of: bytes))"
             case .name(let name): "name:\(name)"
-            case .unix(let path): "unix:\(path)"
+            case .unix(let path): "unix:\(String(decoding: path, as: UTF8.self))"
             }
         return host + (ports ?? "") + uri
     } catch {

@@ -55,4 +55,14 @@ import Testing
         #expect(text.contains("Keeps a variable; \\e and \\fB\\-g\\fR."))
         #expect(text.contains(".SH \"SAMPLE\"\n"))
     }
+
+    @Test func `differences are a table and paragraphs`() {
+        let manual = Manual(
+            directives: [], blocks: [], differences: [("A `x|y`.", "*Not* | `\\n`."), (".so it says", "'ere")])
+        let table = "| nginx | Apus |\n|---|---|\n| A `x\\|y`. | \\*Not\\* \\| `\\n`. |\n| .so it says | 'ere |\n"
+        #expect(manual.markdown.hasSuffix("## Differences from nginx\n\n" + table))
+        #expect(manual.roff.contains(".PP\nnginx: A \\fBx|y\\fR.\n.br\nApus: *Not* | \\fB\\en\\fR.\n"))
+        #expect(!manual.roff.contains("\n.so"))
+        #expect(!Self.manual.markdown.contains("Differences") && !Self.manual.roff.contains("DIFFERENCES"))
+    }
 }

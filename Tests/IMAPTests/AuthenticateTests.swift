@@ -102,7 +102,7 @@ private let all = Service(directives: ["imap_auth plain login cram-md5 external"
 
     @Test func `takes no digests that nobody can verify`() throws {
         var service = all
-        service.client.canVerifyDigests = false
+        service.canVerifyDigests = false
         #expect(try reply(Self.cram, service) == Self.refused)
     }
 
@@ -111,7 +111,7 @@ private let all = Service(directives: ["imap_auth plain login cram-md5 external"
         var service = all
         service.startTLS = .only
         #expect(try reply(line, service) == Self.refused)
-        service.client.isEncrypted = true
+        service.isEncrypted = true
         #expect(try reply(line, service) != Self.refused)
     }
 

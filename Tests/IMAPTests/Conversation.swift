@@ -74,11 +74,17 @@ struct Conversation {
 }
 
 /// The `server` block a conversation is held with.
-struct Service {
+struct Service: Sendable {
     var directives: [String] = []
     var startTLS = StartTLSPolicy.off
     var isStrict = false
-    var client = ClientFacts(isEncrypted: false, challenge: Challenge { "<1.2@mx>".bytes })
+    var isEncrypted = false
+    var canVerifyDigests = true
+
+    var client: ClientFacts {
+        ClientFacts(
+            isEncrypted: isEncrypted, canVerifyDigests: canVerifyDigests, challenge: Challenge { "<1.2@mx>".bytes })
+    }
 
     func make() -> any ProtocolService {
         var settings = Settings()

@@ -32,14 +32,14 @@ import Testing
     @Test func `lists the plain form under TLS`() throws {
         for policy in [StartTLSPolicy.off, .on, .only] {
             var service = Service(startTLS: policy)
-            service.client.isEncrypted = true
+            service.isEncrypted = true
             #expect(try capabilities(service) == "* CAPABILITY IMAP4 IMAP4rev1 UIDPLUS AUTH=PLAIN ")
         }
     }
 
     @Test func `does not list digests that nobody can verify`() throws {
         var service = Service(directives: ["imap_auth plain cram-md5"])
-        service.client.canVerifyDigests = false
+        service.canVerifyDigests = false
         #expect(try capabilities(service) == "* CAPABILITY IMAP4 IMAP4rev1 UIDPLUS AUTH=PLAIN ")
     }
 
