@@ -206,7 +206,7 @@ package final class Worker {
         }
     }
 
-    /// Descriptors ran out: accepting rests for a while, the queue waits.
+    /// Descriptors or memory ran out: accepting rests for a while, the queue waits.
     func descriptorsAreScarce() {
         for listener in listeners { listener.pause() }
         loop.cancel(&retryTimer)
