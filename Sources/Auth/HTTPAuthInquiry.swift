@@ -61,6 +61,10 @@ final class HTTPAuthInquiry: AuthInquiry, ConnectionDelegate {
 
     private func connect() {
         state = .connecting
+        guard provider.pool.admits() else {
+            loop.later { [weak self] in self?.fail(AuthFailure([UInt8]())) }
+            return
+        }
         do throws(SystemError) {
             let fresh = try Connection.connect(to: address, loop: loop)
             fresh.delegate = self

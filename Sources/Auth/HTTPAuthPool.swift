@@ -15,6 +15,9 @@ package final class HTTPAuthPool {
     /// What answers are read into; wiped after each.
     let space = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
 
+    /// Whether one more connection may be made; whoever refuses says so in the log. Asked before each connect.
+    package var admits: () -> Bool = { true }
+
     package init(loop: EventLoop) { self.loop = loop }
 
     deinit {
@@ -104,8 +107,7 @@ final class HTTPAuthKeptConnection: ConnectionDelegate {
     }
 
     func end() {
-        timer.map(pool.loop.cancel)
-        timer = nil
+        if timer != nil { pool.loop.cancel(&timer) }
         connection?.close()
         connection = nil
     }

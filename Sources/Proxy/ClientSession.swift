@@ -74,6 +74,14 @@ final class ClientSession: ConnectionDelegate {
         client.delegate = self
     }
 
+    /// It is the client's turn.
+    var awaitsClient: Bool {
+        switch stage {
+        case .readingProxyHeader, .handshaking, .commands, .startingTLS, .startTLSHandshake: true
+        case .authenticating, .pausing, .connecting, .backendLogin, .closing, .ended: false
+        }
+    }
+
     // MARK: Events
 
     func connectionReady(_ connection: Connection) {
@@ -261,7 +269,7 @@ final class ClientSession: ConnectionDelegate {
         guard let ssl = detached.ssl else { return }
         TLSFarewell.begin(
             TLSSession(adopting: ssl), descriptor: detached.descriptor, registration: detached.registration,
-            loop: worker.loop)
+            loop: worker.loop, among: worker.farewells)
     }
 
     /// Closes at once.

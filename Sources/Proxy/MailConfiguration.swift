@@ -36,6 +36,7 @@ package final class MailConfiguration {
     private var passwordFiles: PasswordFiles
 
     init(servers: [ServerPlan]) throws(ConfigError) {
+        guard servers.count <= Int(UInt16.max) else { throw ConfigError("no more than 65535 servers can be defined") }
         self.servers = servers
         passwordFiles = try PasswordFiles(of: servers)
         listeners = ListenerPlan.plans(
@@ -88,6 +89,10 @@ extension MailConfiguration {
         let worker = Worker(
             loop: parts.loop, log: parts.log, settings: parts.settings, servers: runtime,
             sharesListeners: parts.sharesListeners, takeNumber: parts.takeNumber)
+        providers.ask { [unowned worker] in
+            _ = worker.nextNumber()
+            return worker.hasRoomForConnection(worker.log)
+        }
         worker.releaseIdle = { providers.closeIdle() }
         worker.keepNothing = { providers.stopKeeping() }
         return worker

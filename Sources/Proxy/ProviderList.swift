@@ -38,6 +38,9 @@ final class ProviderList {
         }
     }
 
+    /// Asked before a connection to an authentication service is made.
+    func ask(_ admits: @escaping () -> Bool) { pool.admits = admits }
+
     /// Closes what only waits for later use.
     func closeIdle() { pool.closeIdle() }
 

@@ -37,9 +37,12 @@ final class Relay {
     private let clientOffset = MemoryLayout<RelaySession>.offset(of: \.client) ?? 0
     private let upstreamOffset = MemoryLayout<RelaySession>.offset(of: \.upstream) ?? 0
 
-    init(loop: EventLoop, limits: @escaping (UInt16) -> RelayLimits) {
+    private let farewells: Farewells
+
+    init(loop: EventLoop, farewells: Farewells, limits: @escaping (UInt16) -> RelayLimits) {
         self.loop = loop
         self.limits = limits
+        self.farewells = farewells
         slab = .allocate(capacity: 1)
         slab.initialize(to: RelaySlab())
         buffer = .allocate(byteCount: Self.bufferSize, alignment: 64)
@@ -262,7 +265,8 @@ final class Relay {
             session.pointee.client.ssl = nil
             session.pointee.client.descriptor = -1
             TLSFarewell.begin(
-                TLSSession(adopting: ssl), descriptor: client.descriptor, registration: client.registration, loop: loop)
+                TLSSession(adopting: ssl), descriptor: client.descriptor, registration: client.registration, loop: loop,
+                among: farewells)
         }
         loop.timers.remove(session.pointee.timer)
         release(&session.pointee)

@@ -26,7 +26,9 @@ package final class Worker {
     package let log: Log
     let settings: Settings
     let sharesListeners: Bool
-    private(set) lazy var relay = Relay(loop: loop) { [unowned self] in self.relayLimits[Int($0)] }
+    private(set) lazy var relay = Relay(loop: loop, farewells: farewells) { [unowned self] in self.relayLimits[Int($0)]
+    }
+    let farewells = Farewells()
     private let servers: [Server]
     private let relayLimits: [RelayLimits]
     private let takeNumber: () -> UInt64
@@ -59,6 +61,7 @@ package final class Worker {
         relayLimits = servers.map { RelayLimits(timeout: $0.settings.proxyTimeout.milliseconds, log: $0.log) }
         loop.relays = relay.target
         relay.ended = { [unowned self] in self.considerFinishing() }
+        farewells.oneEnded = { [unowned self] in self.considerFinishing() }
     }
 
     // MARK: Life
@@ -110,7 +113,7 @@ package final class Worker {
     }
 
     private func considerFinishing() {
-        guard isQuitting, sessions.isEmpty, relay.liveCount == 0 else { return }
+        guard isQuitting, sessions.isEmpty, relay.liveCount == 0, farewells.count == 0 else { return }
         finished()
     }
 
@@ -191,7 +194,7 @@ package final class Worker {
     private func dropIdleSessions() {
         let now = loop.now
         let idle = sessions.values.filter { session in
-            session.stage == .commands
+            session.awaitsClient
                 && now - session.lastHeard > session.server.settings.timeout.milliseconds / UInt64(Self.idleShare)
         }
         guard !idle.isEmpty else { return }
