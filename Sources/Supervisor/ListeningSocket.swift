@@ -83,7 +83,7 @@ final class ListeningSocket {
         if let size = request.receiveBuffer { set(.receiveBuffer, size, log) }
         if let size = request.sendBuffer { set(.sendBuffer, size, log) }
         switch request.keepAlive {
-        case .unset: break
+        case .systemDefault: break
         case .off: set(.keepAlive, 0, log)
         case .on(let idle, let interval, let count):
             set(.keepAlive, 1, log)
