@@ -29,7 +29,10 @@ package struct CommandLineOptions: Equatable, Sendable {
 
     /// - Parameter arguments: Those after the program's name.
     package init(parsing arguments: [String]) throws(Failure) {
-        if arguments.count == 2, arguments[0] == "--manual", let form = ManualForm(rawValue: arguments[1]) {
+        if arguments.first == "--manual" {
+            guard arguments.count == 2, let form = ManualForm(rawValue: arguments[1]) else {
+                throw Failure(message: "option \"--manual\" requires \"markdown\" or \"man\"")
+            }
             manual = form
             return
         }
