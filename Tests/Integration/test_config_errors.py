@@ -597,5 +597,7 @@ class Starting(ConfigTest):
         proxy = self.prepare("mail { auth_http 127.0.0.1:1/; server { listen 127.0.0.1:143; } }", run_as="nobody")
         proxy.launch()
         self.assertEqual(proxy.wait_end(), 1)
-        self.assertEqual(proxy.stderr.read_text().splitlines()[-1],
-                         f"{NAME}: [emerg] bind() to 127.0.0.1:143 failed (13: Permission denied)")
+        told = proxy.stderr.read_text().splitlines()
+        self.assertIn(f"{NAME}: [emerg] bind() to 127.0.0.1:143 failed (13: Permission denied)", told)
+        if not REFERENCE:
+            self.assertEqual(told[-1], f"{NAME}: [notice] low ports need root or the capability CAP_NET_BIND_SERVICE")
