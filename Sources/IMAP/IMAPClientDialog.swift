@@ -59,6 +59,10 @@ struct IMAPClientDialog: ClientDialog {
 
     func redacted(_ input: Span<UInt8>) -> [UInt8] {
         guard case .commands = stage else { return "...".bytes }
+        switch parser.word {
+        case .noop, .capability, .logout, .startTLS: return input.bytes
+        case .login, .authenticate, nil: break
+        }
         let word = input.firstIndex(of: 0x20).map { $0 + 1 } ?? input.count
         let end = min(input.firstIndex(of: 0x20, from: word) ?? input.count, 64)
         return input.extracting(0..<end).bytes + (end < input.count ? " ...".bytes : [])

@@ -267,8 +267,11 @@ final class ClientSession: ConnectionDelegate {
     func close(_ end: SessionRecord.End) {
         guard stage != .ended else { return }
         stage = .ended
-        record.end = record.end ?? end
-        debug("session closed")
+        let reason = record.end ?? end
+        record.end = reason
+        if log.admits(.debug) {
+            log.write(.debug, connection: record.number, { $0.append("session closed, end=\(reason.rawValue)") })
+        }
         forget()
         client.close()
         worker.sessionEnded(self)

@@ -272,6 +272,12 @@ final class Relay {
         let log = limits(session.pointee.server).log
         guard log.admits(.info) else { return }
         let number = session.pointee.number
+        if log.admits(.debug) {
+            let (up, down) = (session.pointee.client.received, session.pointee.upstream.received)
+            log.write(
+                .debug, connection: number,
+                { $0.append("relay ended, end=\(reason.rawValue), bytes up: \(up), down: \(down)") })
+        }
         switch reason {
         case .finished:
             log.write(.info, connection: number, { $0.append("proxied session done") }) {

@@ -51,7 +51,7 @@ enum Differences {
             ),
             (
                 "`client sent too long command` quotes what was received, which may hold a password.",
-                "It quotes the tag and the command word."
+                "It quotes the tag and the command word, and the rest only of commands that take no password."
             ),
             (
                 "The server behind fails the login when it sends more than the reply to LOGIN at once.",

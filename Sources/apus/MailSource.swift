@@ -55,8 +55,12 @@ final class MailSource: ConfigurationSource {
             directives: Wiring.processDirectives + mail.directives, blocks: Wiring.processBlocks + mail.blocks,
             environment: environment)
         let loaded = try load(with: loader)
+        let configuration = try mail.configuration(loaded.root)
+        if !configuration.passwordFilePaths.isEmpty, !loaded.root.settings[CoreSettings.self].hasMaster {
+            throw ConfigError("\"auth_passwd_file\" needs helper processes, and \"master_process\" is off")
+        }
         let keeps = loaded.root.settings[TLSLibrarySettings.self].isObjectCacheInheritable
-        let service = MailService(try mail.configuration(loaded.root)) { [unowned self] in
+        let service = MailService(configuration) { [unowned self] in
             zones.commit()
             inheritableObjects = keeps ? objects : nil
         }

@@ -17,7 +17,7 @@ func fuzzIMAPBackend(_ input: Span<UInt8>) throws {
             precondition(reply == received)
             return
         case .unexpected(let quoted):
-            precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count - 2)
+            precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
             return
         }
     }

@@ -43,6 +43,20 @@ class Connections(IMAPTest):
 
         wait_until(served_again, "a free slot")
 
+    @apus_only
+    def test_silent_clients_give_way(self):
+        # nginx lets everybody wait who is there first.
+        self.arrange("timeout 8s;", main="events { worker_connections 16; }")
+        idle = [self.client() for _ in range(10)]
+        time.sleep(2.2)  # a quarter of `timeout`
+        # Ten are there and silent; the next ones take all slots, and then theirs.
+        fresh = [self.client() for _ in range(8)]
+        self.proxy.wait_log(r"\[warn\] \d+#\d+: 16 worker_connections are not enough, reusing connections$")
+        for wire in fresh:
+            wire.says("a NOOP")
+            wire.hears("a OK completed")
+        self.assertTrue(any(not wire._fill() for wire in idle[:1]), "the one that was silent longest is still there")
+
     def test_no_slot_for_the_auth_service(self):
         self.arrange(main="events { worker_connections 12; }")
         self.proxy.allow("worker_connections are not enough")
