@@ -38,7 +38,8 @@ extension ClientSession {
             return true
         case .wouldBlock: return false
         case .endOfStream:
-            close(.clientClosed)
+            record.end = .clientClosed
+            finish()
             return false
         case .failed(let failure):
             clientFailed(failure)

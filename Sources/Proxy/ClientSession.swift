@@ -90,7 +90,8 @@ final class ClientSession: ConnectionDelegate {
 
     private func clientReady() throws(Bug) {
         if client.hasPendingOutput {
-            guard flushClient() else { return }
+            // Bytes from a client that takes none give it no more time.
+            guard client.isWritable, flushClient() else { return }
         }
         switch stage {
         case .readingProxyHeader(let thenTLS): try readProxyHeader(thenTLS: thenTLS)

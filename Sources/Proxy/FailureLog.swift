@@ -20,8 +20,14 @@ extension ConnectionFailure {
             log.write(
                 error.isPeersFault ? .info : .critical, connection: connection, errno: error.systemErrno,
                 {
+                    if error.isPeerGoneInHandshake {
+                        $0.append("peer closed connection in SSL handshake")
+                        return
+                    }
                     $0.append(error.call)
-                    $0.append("() failed ")
+                    $0.append("() failed")
+                    guard !error.text.isEmpty else { return }
+                    $0.append(" ")
                     $0.append(error.text)
                 }, context: context)
         }

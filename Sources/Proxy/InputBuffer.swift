@@ -7,6 +7,8 @@ struct InputBuffer: ~Copyable {
     private var start = 0
     private var end = 0
 
+    private static var firstStep: Int { 16_384 }
+
     init() {}
 
     deinit {
@@ -26,9 +28,10 @@ struct InputBuffer: ~Copyable {
     /// Room for more, so that at most `limit` bytes are held; empty when there are as many already.
     mutating func room(limit: Int) -> UnsafeMutableRawBufferPointer {
         guard count < limit else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
-        if space.count < limit { grow(to: limit) }
         if start > 0 { compact() }
-        return UnsafeMutableRawBufferPointer(rebasing: space[end..<limit])
+        // In steps: the limit may be any number of the configuration, more than there is memory for.
+        if end == space.count { grow(to: min(limit, max(Self.firstStep, space.count * 2))) }
+        return UnsafeMutableRawBufferPointer(rebasing: space[end..<min(limit, space.count)])
     }
 
     /// Bytes were read into ``room(limit:)``.

@@ -83,6 +83,10 @@ final class Listener: EventSource {
             worker.log.write(.critical, errno: code, { $0.append("accept4() failed") })
             worker.descriptorsAreScarce()
             return false
+        case ENOBUFS, ENOMEM:
+            worker.log.write(.alert, errno: code, { $0.append("accept4() failed") })
+            worker.descriptorsAreScarce()
+            return false
         default:
             worker.log.write(.alert, errno: code, { $0.append("accept4() failed") })
             return false

@@ -133,6 +133,8 @@ final class Relay {
         // Room to write matters only where there was none: the kernel reports it with everything else.
         let hasNewRoom = events.canWrite && !ready.pointee.flags.isWritable
         Self.note(events, ready)
+        // A side that takes bytes is alive, however slowly.
+        if hasNewRoom { session.pointee.lastActivity = loop.now }
         let from = ready.pointee.flags.isReadable ? move(session, fromClient: isClient) : .blocked
         let to = hasNewRoom && from != .failed ? move(session, fromClient: !isClient) : .blocked
         conclude(index, from, to)

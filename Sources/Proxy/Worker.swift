@@ -90,12 +90,13 @@ package final class Worker {
 
     /// Stops accepting; `finished` is called when the last session has ended.
     package func quit(finished: @escaping () -> Void) {
-        isQuitting = true
-        self.finished = finished
         loop.cancel(&retryTimer)
         for listener in listeners { listener.close() }
         listeners = []
         keepNothing()
+        // Not before: a session that ends at once must not end the worker while others are being accepted.
+        isQuitting = true
+        self.finished = finished
         considerFinishing()
     }
 
@@ -205,7 +206,7 @@ package final class Worker {
         }
     }
 
-    /// Descriptors ran out: accepting rests for a while, the queue waits.
+    /// Descriptors or memory ran out: accepting rests for a while, the queue waits.
     func descriptorsAreScarce() {
         for listener in listeners { listener.pause() }
         loop.cancel(&retryTimer)

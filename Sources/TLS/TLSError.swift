@@ -14,10 +14,13 @@ package struct TLSError: Error, Equatable {
     /// The error of the socket, 0 if it was not the socket.
     package let systemErrno: CInt
 
+    /// The socket ended the handshake: that is told in words of its own.
+    package var isPeerGoneInHandshake: Bool { text.isEmpty && call == "SSL_do_handshake" }
+
     /// The whole text for the log, such as `SSL_read() failed (SSL: ...)`.
     package var message: String {
         let reason = systemErrno == 0 ? "" : " (\(systemErrno): \(String(cString: strerror(systemErrno))))"
-        if text.isEmpty, call == "SSL_do_handshake" { return "peer closed connection in SSL handshake\(reason)" }
+        if isPeerGoneInHandshake { return "peer closed connection in SSL handshake\(reason)" }
         return "\(call)() failed\(reason)\(text.isEmpty ? "" : " " + text)"
     }
 

@@ -243,6 +243,7 @@ class Answers(IMAPTest):
             "the last of repeated headers": lambda port: as_bytes(
                 "HTTP/1.0 200 OK\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.9\r\nAuth-Port: 1\r\n"
                 f"Auth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\n\r\n"),
+            "leading zeros in the address": lambda port: accept(port, address="127.000.0.01"),
             "error code and wait, which mean nothing here": lambda port: accept(port, Auth_Error_Code="535 x"),
         }
         for name, form in forms.items():

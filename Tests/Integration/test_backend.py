@@ -437,6 +437,25 @@ class Failures(IMAPTest):
                    r'upstream sent invalid response: "\* BYE too many connections"', "info",
                    "proxy_pass_error_message on;", "* BYE too many connections")
 
+    @apus_only
+    def test_a_client_that_talks_but_does_not_read_the_last_reply(self):
+        def script(wire):
+            wire.says("* OK ready")
+            tag, _, _ = wire.hears_login()
+            wire.says(f"{tag} NO " + "x" * 900_000)
+
+        backend = Backend(script)
+        self.arrange("timeout 500ms; proxy_buffer 1m; proxy_pass_error_message on;", backend=backend,
+                     answer=lambda _: accept(backend.port), listen="sndbuf=4k")
+        wire = self.client(buffer=4096)
+        wire.says("a LOGIN bob wonderland")
+        self.proxy.keep_secret("wonderland")
+        begin = time.monotonic()
+        while not self.proxy.lines("client timed out"):
+            self.assertLess(time.monotonic() - begin, 4, self.proxy.log())
+            wire.tries_to_send("x")
+            time.sleep(0.1)
+
     def test_a_client_that_leaves_during_the_dialog(self):
         reached = threading.Event()
 
@@ -628,6 +647,29 @@ class Relay(IMAPTest):
         self.arrange("proxy_timeout 800ms;", backend=backend, answer=lambda _: accept(backend.port))
         wire = self.log_in(self.client())
         wire.hears(*["* OK still here"] * 20, "* BYE")
+
+    @apus_only
+    def test_a_client_that_reads_slowly_does_too(self):
+        amount = 160_000
+
+        def script(wire):
+            wire.says("* OK ready")
+            tag, _, _ = wire.hears_login()
+            wire.says(f"{tag} OK Logged in")
+            wire.sends(b"x" * amount)
+            wire.hears_rest()
+
+        backend = Backend(script)
+        self.arrange("proxy_timeout 800ms;", backend=backend, answer=lambda _: accept(backend.port),
+                     listen="sndbuf=4k")
+        wire = self.log_in(self.client(buffer=4096))
+        wire.buffer.clear()
+        heard = len(wire.received)
+        while heard < amount:
+            data = wire.sock.recv(4096)
+            self.assertTrue(data, f"ended after {heard} of {amount} bytes")
+            heard += len(data)
+            time.sleep(0.1)
 
     def test_timeout_of_the_command_phase_does_not_end_a_relay(self):
         wire = self.echoing("timeout 500ms;")

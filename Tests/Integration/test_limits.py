@@ -12,6 +12,17 @@ from imap import GREETING, IMAPTest
 from scripted import Backend, accept
 
 
+class Buffers(IMAPTest):
+
+    @apus_only
+    def test_buffers_larger_than_all_memory(self):
+        self.arrange("imap_client_buffer 8796093022207m; proxy_buffer 8796093022207m;")
+        wire = self.client()
+        wire.says("a NOOP " + "x" * 100_000)
+        wire.hears("a OK completed")
+        self.log_in(wire)
+
+
 class Connections(IMAPTest):
     """worker_connections"""
 

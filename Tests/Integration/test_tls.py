@@ -139,6 +139,20 @@ class ImplicitTLS(TLSTest):
         self.log_in(self.handshakes())
 
 
+    def test_a_client_that_says_good_bye_before_its_login_hears_one(self):
+        self.secure()
+        wire = self.handshakes()
+        # Sends close_notify and waits for the other: an end without one is an error.
+        wire.sock.unwrap()
+        wire.ended = True
+
+    def test_a_client_that_resets_before_its_login(self):
+        self.secure()
+        wire = self.handshakes()
+        wire.resets()
+        self.proxy.wait_log(r"\[info\] \d+#\d+: \*1 SSL_read\(\) failed \(104: Connection reset by peer\) while ")
+
+
 class BadHandshakes(TLSTest):
 
     def test_a_plain_client(self):
@@ -164,6 +178,14 @@ class BadHandshakes(TLSTest):
         wire.ends_sending()
         wire.hears_end()
         self.proxy.wait_log(r"\[info\] .*peer closed connection in SSL handshake while SSL handshaking, client: ")
+
+    def test_a_client_that_resets(self):
+        self.secure()
+        wire = self.client(greeting=None)
+        self.proxy.wait_log(r"\*1 client .* connected to ")
+        wire.resets()
+        self.proxy.wait_log(r"\[info\] \d+#\d+: \*1 peer closed connection in SSL handshake \(104: Connection reset by peer\) "
+                            r"while SSL handshaking, client: ")
 
     def test_a_client_that_is_silent(self):
         self.secure("timeout 400ms;")

@@ -40,6 +40,15 @@ import Testing
         #expect(text(buffer) == "0123456789abcdef")
     }
 
+    @Test func `a limit beyond all memory is as good as none`() {
+        var buffer = InputBuffer()
+        #expect(fill(&buffer, "0123456789", limit: .max) == 10)
+        let long = String(repeating: "x", count: 40_000)
+        var taken = 0
+        while taken < long.count { taken += fill(&buffer, String(long.dropFirst(taken)), limit: .max) }
+        #expect(text(buffer) == "0123456789" + long)
+    }
+
     @Test func `consuming more than there is empties it`() {
         var buffer = InputBuffer()
         #expect(fill(&buffer, "abc", limit: 8) == 3)
