@@ -157,7 +157,9 @@ public struct DirectiveUse {
     }
 
     /// `TEXT in F:L`.
-    public func error(_ text: String) -> ConfigError { ConfigError(text, at: position) }
+    public func error(_ text: String, hint: String? = nil) -> ConfigError {
+        ConfigError(text, at: position, hint: hint)
+    }
     /// `"NAME" directive PHRASE in F:L`.
     public func phrase(_ text: String) -> ConfigError { error("\"\(name)\" directive \(text)") }
     /// Logs `TEXT in F:L` at level warn.

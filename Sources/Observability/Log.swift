@@ -68,6 +68,14 @@ package final class Log {
         write(level, errno: errno, { $0.append(text()) })
     }
 
+    /// Helps with the line before it, at level notice; at start-up it is shown beside what it helps with.
+    package func hint(_ text: String) {
+        write(.notice, text)
+        guard environment.copiesToConsole else { return }
+        let isShown = entries.contains { $0.target.isStandardError && .notice <= $0.level }
+        if !isShown { Console.write("[notice] \(text)") }
+    }
+
     /// The same targets, each taking every level: what `debug_connection` asks for.
     package func forcingDebug() -> Log {
         Log(entries.map { Entry(target: $0.target, level: .debug) }, environment)

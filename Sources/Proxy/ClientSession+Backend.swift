@@ -15,7 +15,7 @@ extension ClientSession {
         record.activity = "connecting to upstream"
         stage = .connecting
         guard let port = acceptance.port.span.decimal(atMost: 65_535), port > 0,
-            let address = Self.address(acceptance.server, port: UInt16(truncatingIfNeeded: port))
+            let address = SocketAddress(ip: acceptance.server, port: UInt16(truncatingIfNeeded: port))
         else { return broken(Bug("a provider gives an address")) }
         do throws(Bug) {
             backendDialog = try makeBackendDialog(acceptance)
@@ -34,12 +34,6 @@ extension ClientSession {
         } catch {
             connectFailed(error)
         }
-    }
-
-    /// As nginx reads addresses: leading zeros mean nothing.
-    private static func address(_ text: [UInt8], port: UInt16) -> SocketAddress? {
-        if let quad = SocketAddress.dottedQuad(text) { return SocketAddress(.ipv4(quad), port: port) }
-        return SocketAddress(ip: text, port: port)
     }
 
     private func makeBackendDialog(_ acceptance: Acceptance) throws(Bug) -> any BackendDialog {

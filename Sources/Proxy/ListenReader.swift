@@ -65,14 +65,14 @@ struct ListenReader {
         case ("proxy_protocol", nil): template.expectsProxyHeader = true
         case ("bind", nil): template.bindsItself = true
         case ("multipath", nil):
-            template.isMultipath = true
+            template.socket.isMultipath = true
             template.bindsItself = true
         case ("backlog", let value?):
             guard let number = ConfigValue.number(value.utf8), number > 0 else { throw invalid("backlog", text) }
-            template.backlog = number
+            template.socket.backlog = number
             template.bindsItself = true
-        case ("rcvbuf", let value?): template.receiveBuffer = try size(value, "rcvbuf", text)
-        case ("sndbuf", let value?): template.sendBuffer = try size(value, "sndbuf", text)
+        case ("rcvbuf", let value?): template.socket.receiveBuffer = try size(value, "rcvbuf", text)
+        case ("sndbuf", let value?): template.socket.sendBuffer = try size(value, "sndbuf", text)
         case ("ipv6only", let value?) where value.hasPrefix("o"): try ipv6Only(value)
         case ("so_keepalive", let value?): try keepAlive(value)
         default: throw ConfigError("invalid parameter \"\(text)\"", at: position)
@@ -93,18 +93,18 @@ struct ListenReader {
         guard value == "on" || value == "off" else {
             throw ConfigError("invalid ipv6only flags \"\(value)\"", at: position)
         }
-        template.isIPv6Only = value == "on"
+        template.socket.isIPv6Only = value == "on"
         template.bindsItself = true
     }
 
     private mutating func keepAlive(_ value: String) throws(ConfigError) {
         template.bindsItself = true
         if value == "on" {
-            template.keepAlive = .on(idle: nil, interval: nil, count: nil)
+            template.socket.keepAlive = .on(idle: nil, interval: nil, count: nil)
             return
         }
         if value == "off" {
-            template.keepAlive = .off
+            template.socket.keepAlive = .off
             return
         }
         let error = ConfigError("invalid so_keepalive value: \"\(value)\"", at: position)
@@ -118,7 +118,7 @@ struct ListenReader {
         if numbers.count == 2 { numbers.append(0) }
         guard numbers.contains(where: { $0 != 0 }) else { throw error }
         let given = numbers.map { $0 == 0 ? nil : $0 }
-        template.keepAlive = .on(idle: given[0], interval: given[1], count: given[2])
+        template.socket.keepAlive = .on(idle: given[0], interval: given[1], count: given[2])
     }
 
     private static func part(_ text: Substring, isTime: Bool) -> Int? {

@@ -3,23 +3,18 @@ package import Platform
 
 /// One address of a `listen` directive.
 package struct ListenAddress: Equatable, Sendable {
-    package var address: SocketAddress
+    package var socket: ListenerRequest
     package var isTLS = false
     /// Connections begin with a header of the PROXY protocol.
     package var expectsProxyHeader = false
     /// It gets a socket of its own even beside a wildcard.
     package var bindsItself = false
-    package var backlog = 511
-    package var receiveBuffer: Int?
-    package var sendBuffer: Int?
-    package var isIPv6Only = true
-    package var keepAlive = KeepAlive.systemDefault
-    package var isMultipath = false
 
-    package enum KeepAlive: Equatable, Sendable {
-        case systemDefault, off
-        /// Seconds, seconds, probes; nil: the system's default.
-        case on(idle: Int?, interval: Int?, count: Int?)
+    package init(address: SocketAddress) { socket = ListenerRequest(address: address) }
+
+    package var address: SocketAddress {
+        get { socket.address }
+        set { socket.address = newValue }
     }
 
     /// As log lines and messages name it.

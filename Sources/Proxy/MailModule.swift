@@ -66,7 +66,9 @@ package final class MailModule {
             """
         ) { use throws(ConfigError) in
             let name = use.arguments[0].text
-            guard names.contains(name) else { throw use.error("unknown protocol \"\(name)\"") }
+            guard names.contains(name) else {
+                throw use.error("unknown protocol \"\(name)\"", hint: "known: \(names.joined(separator: ", "))")
+            }
             return { $0.protocolName = name }
         }
     }
@@ -95,7 +97,9 @@ package final class MailModule {
         for port in settings[ListenSettings.self].firstPorts {
             if let found = protocols.first(where: { $0.defaultPorts.contains(port) }) { return found }
         }
-        throw ConfigError("unknown mail protocol for server", at: server.position)
+        throw ConfigError(
+            "unknown mail protocol for server", at: server.position,
+            hint: "no protocol belongs to its ports: name one, as in \"protocol \(protocols[0].name);\"")
     }
 
     private func context(
@@ -124,7 +128,9 @@ package final class MailModule {
             if file, let path = server.settings[PasswdFileSettings.self].path { return .passwdFile(path: path) }
             block = current.parent
         }
-        throw ConfigError("no \"auth_http\" is defined for server", at: server.position)
+        throw ConfigError(
+            "no \"auth_http\" is defined for server", at: server.position,
+            hint: "users can also be in a file: \"auth_passwd_file\" with \"proxy_pass\"")
     }
 
     enum Authentication {

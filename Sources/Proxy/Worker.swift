@@ -70,7 +70,7 @@ package final class Worker {
     package func start(_ plans: [ListenerPlan], sockets: [CInt]) {
         ownRegistrations = loop.registrationCount
         for (plan, socket) in zip(plans, sockets) {
-            Self.prepare(socket, plan.bound)
+            Self.prepare(socket, plan.bound.socket)
             let listener = Listener(plan, descriptor: socket, worker: self)
             listeners.append(listener)
             listener.open()
@@ -78,7 +78,7 @@ package final class Worker {
     }
 
     /// Options that accepted sockets inherit, so that they cost no call of their own.
-    private static func prepare(_ socket: CInt, _ listen: ListenAddress) {
+    private static func prepare(_ socket: CInt, _ listen: ListenerRequest) {
         guard listen.address.family != AF_UNIX else { return }
         let tcp = CInt(IPPROTO_TCP)
         _ = linux_setsockopt_int(socket, tcp, TCP_NODELAY, 1)

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What the arguments of the command ask for (cli.md 1).
 package struct CommandLineOptions: Equatable, Sendable {
     /// What `-s` sends to the master.
@@ -29,7 +31,10 @@ package struct CommandLineOptions: Equatable, Sendable {
 
     /// - Parameter arguments: Those after the program's name.
     package init(parsing arguments: [String]) throws(Failure) {
-        if arguments.count == 2, arguments[0] == "--manual", let form = ManualForm(rawValue: arguments[1]) {
+        if arguments.first == "--manual" {
+            guard arguments.count == 2, let form = ManualForm(rawValue: arguments[1]) else {
+                throw Failure(message: "option \"--manual\" requires \"markdown\" or \"man\"")
+            }
             manual = form
             return
         }
@@ -120,6 +125,12 @@ package struct BuiltInPaths: Sendable {
         paths.pidFile = joined(paths.pidFile)
         paths.lockFile = joined(paths.lockFile)
         return paths
+    }
+
+    /// Nothing was said about the configuration, and there is no file in its usual place.
+    package var isConfigurationMissing: Bool {
+        configurationFile == Self.resolved(CommandLineOptions()).configurationFile
+            && access(configurationFile, F_OK) != 0
     }
 
     /// The directory of the main file with its `/`; the prefix where the path has no `/` after its first character.

@@ -27,9 +27,7 @@ package final class GenerationLoader {
     /// Writes an error of the last loading to the log it belongs to.
     package func report(_ error: ConfigError) {
         reportingLog.write(error.level == .critical ? .critical : .emergency, error.message)
-        guard let hint = error.hint else { return }
-        reportingLog.write(.notice, hint)
-        if environment.copiesToConsole { Console.write("[notice] \(hint)") }
+        if let hint = error.hint { reportingLog.hint(hint) }
     }
 
     /// The pid file a configuration asks for.

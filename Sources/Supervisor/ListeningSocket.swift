@@ -83,7 +83,7 @@ final class ListeningSocket {
         if let size = request.receiveBuffer { set(.receiveBuffer, size, log) }
         if let size = request.sendBuffer { set(.sendBuffer, size, log) }
         switch request.keepAlive {
-        case .unset: break
+        case .systemDefault: break
         case .off: set(.keepAlive, 0, log)
         case .on(let idle, let interval, let count):
             set(.keepAlive, 1, log)
@@ -123,5 +123,15 @@ struct ListeningFailure: Error {
     init(_ text: String, _ error: SystemError) { (self.text, errno) = (text, error.errno) }
 
     var isInUse: Bool { errno == EADDRINUSE && text.hasPrefix("bind()") }
-    var configError: ConfigError { ConfigError("\(text) (\(errno): \(SystemError.text(errno)))") }
+    var configError: ConfigError {
+        ConfigError("\(text) (\(errno): \(SystemError.text(errno)))", hint: hint)
+    }
+
+    private var hint: String? {
+        switch errno {
+        case EACCES: "low ports need root or the capability CAP_NET_BIND_SERVICE"
+        case EADDRNOTAVAIL: "this machine does not have that address"
+        default: nil
+        }
+    }
 }

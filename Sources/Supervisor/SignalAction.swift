@@ -41,7 +41,8 @@ enum SignalAction: Equatable {
         case .quit: ", shutting down"
         case .reconfigure: ", reconfiguring"
         case .reopen: ", reopening logs"
-        case .changeBinary: ", changing binary"
+        // Until a new binary can be started ("Never lands"), the log promises nothing.
+        case .changeBinary: ", ignoring"
         case .stopAccepting: ", stop accepting connections"
         case .ignore: ", ignoring"
         case .reap, .none: ""

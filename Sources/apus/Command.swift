@@ -42,6 +42,9 @@ struct Command {
             return registry
         } catch {
             Console.write("[alert] could not open error log file: \(error.message)")
+            if options.errorLog == nil, options.prefix == nil {
+                Console.write("[notice] make its directory, or name another log: -e FILE, or -e stderr")
+            }
         }
         settings.lines = [.init(.standardError, level)]
         let fallback = LogRegistry(environment)

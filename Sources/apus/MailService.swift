@@ -17,7 +17,7 @@ final class MailService: Service {
 
     func tookForce() { inForce() }
 
-    var listeners: [ListenerRequest] { mail.listeners.map { ListenerRequest($0.bound) } }
+    var listeners: [ListenerRequest] { mail.listeners.map(\.bound.socket) }
 
     /// Half the processors hash passwords, so that the other half can serve.
     private(set) lazy var helpers: HelperPlan? = {
@@ -68,21 +68,4 @@ final class MailWorker: WorkerBody {
     func quit() { worker.quit(finished: context.finished) }
 
     func shutdownTimeout() { worker.endSessions() }
-}
-
-extension ListenerRequest {
-    init(_ listen: ListenAddress) {
-        self.init(address: listen.address)
-        backlog = listen.backlog
-        receiveBuffer = listen.receiveBuffer
-        sendBuffer = listen.sendBuffer
-        isIPv6Only = listen.isIPv6Only
-        isMultipath = listen.isMultipath
-        keepAlive =
-            switch listen.keepAlive {
-            case .systemDefault: .unset
-            case .off: .off
-            case .on(let idle, let interval, let count): .on(idle: idle, interval: interval, count: count)
-            }
-    }
 }

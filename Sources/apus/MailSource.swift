@@ -31,6 +31,18 @@ final class MailSource: ConfigurationSource {
         }
     }
 
+    /// Where there is nothing in the usual place, nobody has configured anything yet.
+    private func load(with loader: ConfigLoader) throws(ConfigError) -> LoadedConfiguration {
+        do throws(ConfigError) {
+            return try loader.load(file: paths.configurationFile, globalDirectives: globalDirectives)
+        } catch {
+            guard paths.isConfigurationMissing else { throw error }
+            throw ConfigError(
+                error.message, level: error.level,
+                hint: "begin with etc/apus.conf of the sources, or name another file: -c FILE")
+        }
+    }
+
     private func load(_ log: Log) throws(ConfigError) -> ReadConfiguration {
         let environment = LoadingEnvironment(
             prefix: paths.prefix, configurationPrefix: paths.configurationPrefix,
@@ -42,7 +54,7 @@ final class MailSource: ConfigurationSource {
         let loader = ConfigLoader(
             directives: Wiring.processDirectives + mail.directives, blocks: Wiring.processBlocks + mail.blocks,
             environment: environment)
-        let loaded = try loader.load(file: paths.configurationFile, globalDirectives: globalDirectives)
+        let loaded = try load(with: loader)
         let configuration = try mail.configuration(loaded.root)
         if !configuration.passwordFilePaths.isEmpty, !loaded.root.settings[CoreSettings.self].hasMaster {
             throw ConfigError("\"auth_passwd_file\" needs helper processes, and \"master_process\" is off")

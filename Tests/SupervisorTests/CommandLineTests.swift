@@ -10,6 +10,8 @@ import Testing
             (["-c"], "option \"-c\" requires file name"), (["-g"], "option \"-g\" requires parameter"),
             (["-s"], "option \"-s\" requires parameter"), (["-s", "foo"], "invalid option: \"-s foo\""),
             (["-s", ""], "invalid option: \"-s \""), (["-sSTOP"], "invalid option: \"-s STOP\""),
+            (["--manual"], "option \"--manual\" requires \"markdown\" or \"man\""),
+            (["--manual", "x"], "option \"--manual\" requires \"markdown\" or \"man\""),
         ])
     func `what cannot be understood`(arguments: [String], message: String) {
         #expect(throws: CommandLineOptions.Failure(message: message)) {
