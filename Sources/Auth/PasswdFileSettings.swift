@@ -30,7 +30,8 @@ package struct PasswdFileSettings: SettingsBlock {
                 sockets); `proxy` and `userdb_...` are ignored. An entry with any other field is not used and an error \
                 is logged. User names are compared exactly. CRAM-MD5 and APOP work for `PLAIN` entries only. EXTERNAL \
                 needs a verified client certificate whose common name is the login. Hashes are computed by helper \
-                processes, so that slow ones do not hold the workers up. A changed file is noticed within a second or \
+                processes, so that slow ones do not hold the workers up; without a master (`master_process off`) there are none, \
+                and the directive is refused. A changed file is noticed within a second or \
                 two, without a reload. Relative names are relative to the directory of the configuration file. Every \
                 `server` needs either this directive or `auth_http`.
                 """
