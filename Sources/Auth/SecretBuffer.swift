@@ -2,8 +2,9 @@ package import Bytes
 
 /// Bytes that grow and leave no copy behind: where passwords are escaped, joined and read.
 package final class SecretBuffer {
-    private var space: UnsafeMutableBufferPointer<UInt8>
-    package private(set) var count = 0
+    // Numbers and a pointer, used at once: exclusivity checks would cost more than the bytes.
+    @exclusivity(unchecked) private var space: UnsafeMutableBufferPointer<UInt8>
+    @exclusivity(unchecked) package private(set) var count = 0
 
     package init(capacity: Int = 64) {
         space = .allocate(capacity: max(16, capacity))

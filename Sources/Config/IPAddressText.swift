@@ -1,12 +1,26 @@
+import Bytes
 import Glibc
 
 /// Reads and prints addresses of the Internet as text; they are bytes in network order here.
 public enum IPAddressText {
     /// Exactly four decimal numbers up to 255; leading zeros do not make them octal.
-    public static func ipv4(_ text: some Collection<UInt8>) -> [UInt8]? {
-        let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        let octets = parts.compactMap { ConfigValue.number($0).flatMap { UInt8(exactly: $0) } }
-        return parts.count == 4 && octets.count == 4 ? octets : nil
+    public static func ipv4(_ text: some Collection<UInt8>) -> [UInt8]? { ipv4(Array(text).span) }
+
+    /// As above. Not generic: every login reads an address, and generic code of another target is not specialised.
+    public static func ipv4(_ text: Span<UInt8>) -> [UInt8]? {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(4)
+        var start = 0
+        while octets.count < 4 {
+            let end = text.firstIndex(of: UInt8(ascii: "."), from: start) ?? text.count
+            guard let number = text.extracting(start..<end).decimal(atMost: 255) else { return nil }
+            octets.append(UInt8(number))
+            guard end < text.count else { break }
+            start = end + 1
+            // A dot behind the last number begins a fifth.
+            if octets.count == 4 { return nil }
+        }
+        return octets.count == 4 ? octets : nil
     }
 
     /// An IPv6 address without brackets, the dotted quad at its end included.

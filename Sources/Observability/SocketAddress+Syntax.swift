@@ -7,7 +7,7 @@ package import Platform
 extension SocketAddress {
     /// An address from its text, without brackets and port: `192.0.2.1`, `2001:db8::1`.
     package init?(ip text: [UInt8], port: UInt16) {
-        if let bytes = IPAddressText.ipv4(text) {
+        if let bytes = IPAddressText.ipv4(text.span) {
             self.init(.ipv4(bytes), port: port)
         } else if let bytes = IPAddressText.ipv6(text) {
             self.init(.ipv6(bytes), port: port)

@@ -28,18 +28,19 @@ package final class Connection: EventSource {
 
     package let loop: EventLoop
     package weak var delegate: (any ConnectionDelegate)?
+    // Plain numbers and flags, set and read at once: there is nothing that could be seen half-changed, and the checks
+    // were a tenth of a login.
     /// -1 once closed or given away.
-    package private(set) var descriptor: CInt
-    package private(set) var isReadable = false
-    package private(set) var isWritable = true
+    @exclusivity(unchecked) package private(set) var descriptor: CInt
+    @exclusivity(unchecked) package private(set) var isReadable = false
+    @exclusivity(unchecked) package private(set) var isWritable = true
     /// The kernel said that the peer sends no more; reading goes on until it says so itself.
-    private var peerHasClosed = false
-    private var isReadingBlockedByWrite = false
-    private var registration = Registration.none
-    private var watched: Events
+    @exclusivity(unchecked) private var peerHasClosed = false
+    @exclusivity(unchecked) private var registration = Registration.none
+    @exclusivity(unchecked) private var watched: Events
     private var tls: TLSSession?
     private var outgoing: [Outgoing] = []
-    private var outgoingStart = 0
+    @exclusivity(unchecked) private var outgoingStart = 0
 
     private enum Outgoing {
         case bytes([UInt8]), secret(Secret)

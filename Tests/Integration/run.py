@@ -8,6 +8,7 @@ import argparse
 import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 def run(name):
     begin = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "unittest", name], cwd=HERE, text=True,
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "unittest", "-v", name], cwd=HERE, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
     return name, time.monotonic() - begin, done.returncode, done.stdout
 
@@ -44,6 +45,9 @@ def main():
             count = next((line for line in reversed(output.splitlines()) if line.startswith("Ran ")), "Ran nothing")
             print(f"{'ok    ' if status == 0 else 'FAILED'}  {name:24} {seconds:7.1f} s   "
                   f"{count.split(' in ')[0][4:]:>10}  {last[0]}", flush=True)
+            for line in output.splitlines():
+                if skipped := re.search(r"\.\.\. skipped (.*)", line):
+                    print(f"        skipped: {line.split()[0]}: {skipped[1]}", flush=True)
             if status != 0:
                 bad.append((name, output))
             if status != 0 or options.v:
