@@ -50,6 +50,14 @@ enum Differences {
                 "A response has a limit of its own, 12,288 bytes (RFC 4954); commands keep theirs."
             ),
             (
+                "A response to POP3's AUTH must fit the 128 bytes of a command line.",
+                "It may have 12,288 bytes, an initial response too; commands keep their 128."
+            ),
+            (
+                "Control characters in the arguments of USER, PASS and APOP go on.",
+                "The command is refused. Such a user or password from elsewhere is an internal error; nothing is sent."
+            ),
+            (
                 "`client sent too long command` quotes what was received, which may hold a password.",
                 "It quotes the tag and the command word, and the rest only of commands that take no password."
             ),

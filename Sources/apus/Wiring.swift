@@ -2,6 +2,7 @@ import ApusMail
 import Config
 import IMAP
 import Observability
+import POP3
 import Proxy
 import Supervisor
 import TLS
@@ -9,7 +10,7 @@ import Zones
 
 /// What this daemon is made of: protocols come in here, and nowhere else.
 enum Wiring {
-    static var protocols: [ProtocolDeclaration] { [IMAP.declaration] }
+    static var protocols: [ProtocolDeclaration] { [IMAP.declaration, POP3.declaration] }
 
     /// The directives of the process around the mail part.
     static var processDirectives: [AnyDirective] {

@@ -1,5 +1,6 @@
 import Config
 import IMAP
+import POP3
 
 /// A configuration's text: cut into statements; those whose directives are known are read too.
 func fuzzConfiguration(_ input: Span<UInt8>) {
@@ -10,7 +11,7 @@ func fuzzConfiguration(_ input: Span<UInt8>) {
 }
 
 private func readStatements(of lexer: inout Lexer) {
-    let directives = IMAP.declaration.directives
+    let directives = IMAP.declaration.directives + POP3.declaration.directives
     let environment = LoadingEnvironment(prefix: "", configurationPrefix: "", isPrivileged: false, warn: { _ in })
     var settings = Settings()
     while let statement = try? lexer.statement() {

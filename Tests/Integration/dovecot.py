@@ -15,7 +15,7 @@ base_dir = {dir}/run
 state_dir = {dir}/run
 log_path = {dir}/dovecot.log
 info_log_path = {dir}/dovecot.log
-protocols = imap
+protocols = {protocols}
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
@@ -54,9 +54,22 @@ service imap-login {{
 service imap {{
   process_limit = 400
 }}
+{pop3}
 service stats {{
   chroot =
 }}
+"""
+
+POP3 = """
+service pop3-login {
+  chroot =
+  inet_listener pop3 {
+    port = %d
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
 """
 
 
@@ -68,6 +81,8 @@ class Dovecot:
         self.password = password
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="apus-dovecot-"))
         self.port = free_port()
+        # None: its POP3 package is not there.
+        self.pop3_port = free_port() if os.access("/usr/lib/dovecot/pop3", os.X_OK) else None
         self.process = None
         self.owner = ORDINARY_USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self.messages = []
@@ -77,7 +92,8 @@ class Dovecot:
         import grp
         (self.dir / "dovecot.conf").write_text(CONFIGURATION.format(
             dir=self.dir, user=self.owner, group=grp.getgrgid(account.pw_gid).gr_name, password=self.password,
-            port=self.port))
+            port=self.port, protocols="imap pop3" if self.pop3_port else "imap",
+            pop3=POP3 % self.pop3_port if self.pop3_port else ""))
         for number in (1, 2, 3):
             self.deliver(f"Message {number}", f"This is message {number}.")
         if os.geteuid() == 0:
@@ -91,7 +107,7 @@ class Dovecot:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"dovecot ended: {self.told()}")
-            return self.port in listening_ports()
+            return {self.port, self.pop3_port or self.port} <= listening_ports()
 
         wait_until(ready, lambda: f"dovecot to listen: {self.told()}")
         return self
