@@ -37,6 +37,7 @@ let package = Package(
         room("Transport", ["Bytes", "Platform", "EventLoop", "TLS", "Observability"]),
         room("ApusMail", ["Bytes", "Config"]),
         room("IMAP", ["ApusMail"]),
+        room("SMTP", ["ApusMail"]),
         room("Auth", ["Bytes", "Platform", "Config", "Observability", "EventLoop", "Transport", "ApusMail", "CCrypt"]),
         room(
             "Proxy",
@@ -49,7 +50,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
-                "IMAP", "Auth", "Proxy", "Supervisor",
+                "IMAP", "SMTP", "Auth", "Proxy", "Supervisor",
             ],
             swiftSettings: strict),
 
@@ -64,6 +65,7 @@ let package = Package(
         tests(of: "Transport", ["EventLoop", "Platform"]),
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
+        tests(of: "SMTP", ["ApusMail"]),
         tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),
         tests(of: "Proxy", ["ApusMail", "Platform"]),
     ],
@@ -75,6 +77,7 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
     package.targets.append(
         .target(
-            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "Auth", "Proxy"], path: "Tests/Fuzz",
+            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "SMTP", "Auth", "Proxy"],
+            path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }

@@ -3,13 +3,14 @@ import Config
 import IMAP
 import Observability
 import Proxy
+import SMTP
 import Supervisor
 import TLS
 import Zones
 
 /// What this daemon is made of: protocols come in here, and nowhere else.
 enum Wiring {
-    static var protocols: [ProtocolDeclaration] { [IMAP.declaration] }
+    static var protocols: [ProtocolDeclaration] { [IMAP.declaration, SMTP.declaration] }
 
     /// The directives of the process around the mail part.
     static var processDirectives: [AnyDirective] {

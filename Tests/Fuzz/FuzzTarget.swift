@@ -7,6 +7,8 @@ import Glibc
 enum FuzzTarget: String, CaseIterable {
     case imapClient = "imap-client"
     case imapBackend = "imap-backend"
+    case smtpClient = "smtp-client"
+    case smtpBackend = "smtp-backend"
     case configuration
     case httpAuth = "http-auth"
     case passwordFile = "password-file"
@@ -26,6 +28,8 @@ enum FuzzTarget: String, CaseIterable {
         switch self {
         case .imapClient: try fuzzIMAPClient(input)
         case .imapBackend: try fuzzIMAPBackend(input)
+        case .smtpClient: try fuzzSMTPClient(input)
+        case .smtpBackend: try fuzzSMTPBackend(input)
         case .configuration: fuzzConfiguration(input)
         case .httpAuth: fuzzHTTPAuth(input)
         case .passwordFile: fuzzPasswordFile(input)
