@@ -38,6 +38,7 @@ let package = Package(
         room("ApusMail", ["Bytes", "Config"]),
         room("IMAP", ["ApusMail"]),
         room("POP3", ["ApusMail"]),
+        room("SMTP", ["ApusMail"]),
         room("Auth", ["Bytes", "Platform", "Config", "Observability", "EventLoop", "Transport", "ApusMail", "CCrypt"]),
         room(
             "Proxy",
@@ -50,7 +51,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
-                "IMAP", "POP3", "Auth", "Proxy", "Supervisor",
+                "IMAP", "POP3", "SMTP", "Auth", "Proxy", "Supervisor",
             ],
             swiftSettings: strict),
 
@@ -66,6 +67,7 @@ let package = Package(
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail"]),
         tests(of: "POP3", ["ApusMail"]),
+        tests(of: "SMTP", ["ApusMail"]),
         tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),
         tests(of: "Proxy", ["ApusMail", "Platform"]),
     ],
@@ -77,7 +79,7 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
     package.targets.append(
         .target(
-            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "POP3", "Auth", "Proxy"],
+            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "POP3", "SMTP", "Auth", "Proxy"],
             path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }

@@ -16,6 +16,8 @@ public enum BackendStep {
     case loggedIn(reply: [UInt8])
     /// Not the awaited reply. `quoted` is the part of the input that the log shows.
     case unexpected(quoted: Range<Int>)
+    /// The dialog cannot go on, for no fault of the server. The note is for the log at level error.
+    case failed(note: StaticString)
 }
 
 /// What is told the server behind.

@@ -6,6 +6,12 @@ public protocol ClientDialog {
     /// The most unconsumed input it needs to see; more counts as a command too long.
     var inputLimit: Int { get }
 
+    /// How long the greeting waits. A client that speaks meanwhile hears ``spokeTooEarly()`` instead of it.
+    var greetingDelay: Duration { get }
+
+    /// The client spoke before a delayed greeting: the reply before the session closes.
+    mutating func spokeTooEarly() throws(Bug) -> [UInt8]
+
     /// What is sent when the client has connected (nginx: `init_session`).
     mutating func greeting() throws(Bug) -> [UInt8]
 
@@ -31,6 +37,11 @@ public protocol ClientDialog {
     func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog
 }
 
+extension ClientDialog {
+    public var greetingDelay: Duration { .zero }
+    public func spokeTooEarly() throws(Bug) -> [UInt8] { throw Bug("a greeting without delay is sent at once") }
+}
+
 /// What a dialog made of its input.
 public struct ClientStep {
     /// The bytes used up from the front of the input.
@@ -38,6 +49,8 @@ public struct ClientStep {
     public var action: ClientAction
     /// A line for the log at level info, such as `client sent invalid login in AUTH PLAIN command`.
     public var note: StaticString?
+    /// Bytes of the client that the note ends with, in quotation marks.
+    public var quoting: [UInt8]?
 
     public init(consumed: Int, _ action: ClientAction, note: StaticString? = nil) {
         (self.consumed, self.action, self.note) = (consumed, action, note)

@@ -13,6 +13,8 @@ public struct ProtocolDeclaration {
     public var missingCertificate: [UInt8]
     /// The server behind can only be reached with a password.
     public var requiresPassword: Bool
+    /// The provider and the server behind are told the client's host name.
+    public var usesClientHostName: Bool
     /// The directives the protocol brings along.
     public var directives: [AnyDirective]
     /// Makes what the sessions of one `server` block share; called once for each when the configuration is loaded.
@@ -21,7 +23,7 @@ public struct ProtocolDeclaration {
     public init(
         name: String, kind: ProtocolKind, defaultPorts: [UInt16], applicationProtocol: String,
         internalServerError: StaticString, certificateError: StaticString, missingCertificate: StaticString,
-        requiresPassword: Bool, directives: [AnyDirective],
+        requiresPassword: Bool, usesClientHostName: Bool = false, directives: [AnyDirective],
         makeService: @escaping (ServiceContext) -> any ProtocolService
     ) {
         self.name = name
@@ -32,6 +34,7 @@ public struct ProtocolDeclaration {
         self.certificateError = certificateError.bytes
         self.missingCertificate = missingCertificate.bytes
         self.requiresPassword = requiresPassword
+        self.usesClientHostName = usesClientHostName
         self.directives = directives
         self.makeService = makeService
     }

@@ -20,7 +20,8 @@ extension ClientSession {
         askUntil = worker.loop.now &+ server.settings.timeout.milliseconds &* Self.longestWait
         request = AuthRequest(
             credentials: credentials, protocolName: server.declaration.name, loginAttempt: record.loginAttempts,
-            clientAddress: record.clientAddress, clientHost: nil, proxyHeader: proxyHeader, encryption: encryptionFacts)
+            clientAddress: record.clientAddress, clientHost: clientHostName, proxyHeader: proxyHeader,
+            encryption: encryptionFacts)
         ask()
     }
 

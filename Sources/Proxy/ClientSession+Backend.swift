@@ -47,7 +47,7 @@ extension ClientSession {
         return try dialog.makeBackendDialog(
             BackendLogin(
                 user: record.login, password: acceptance.password ?? own, clientAddress: record.clientAddress,
-                method: method))
+                clientHostName: clientHostName ?? [], method: method))
     }
 
     private func connectFailed(_ error: SystemError) {
@@ -127,6 +127,9 @@ extension ClientSession {
             if case .failed(let failure) = backend.send(secret) { backendFailed(failure) }
         case .loggedIn(let reply): beginRelay(reply, backend)
         case .unexpected(let quoted): refuseReply(quoted)
+        case .failed(let text):
+            note(.error, text)
+            failInternally(.upstreamFailed)
         }
     }
 

@@ -66,7 +66,9 @@ extension ClientSession {
         self.dialog = dialog
         guard let step else { throw broken ?? Bug("a dialog answers") }
         guard step.consumed >= 0, step.consumed <= input.count else { throw Bug("a dialog uses up what is there") }
-        if let text = step.note { note(.info, text) }
+        if let text = step.note {
+            if let quoted = step.quoting { note(.info, text, quoting: quoted) } else { note(.info, text) }
+        }
         try perform(step)
     }
 

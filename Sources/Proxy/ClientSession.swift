@@ -16,6 +16,8 @@ final class ClientSession: ConnectionDelegate {
     enum Stage: Equatable {
         case readingProxyHeader(thenTLS: Bool)
         case handshaking
+        /// The greeting is delayed: the client is to keep silent.
+        case awaitingGreeting
         case commands
         /// The positive reply to STARTTLS is on its way.
         case startingTLS
@@ -78,7 +80,7 @@ final class ClientSession: ConnectionDelegate {
     var awaitsClient: Bool {
         switch stage {
         case .readingProxyHeader, .handshaking, .commands, .startingTLS, .startTLSHandshake: true
-        case .authenticating, .pausing, .connecting, .backendLogin, .closing, .ended: false
+        case .awaitingGreeting, .authenticating, .pausing, .connecting, .backendLogin, .closing, .ended: false
         }
     }
 
@@ -104,6 +106,7 @@ final class ClientSession: ConnectionDelegate {
         switch stage {
         case .readingProxyHeader(let thenTLS): try readProxyHeader(thenTLS: thenTLS)
         case .handshaking, .startTLSHandshake: try handshake()
+        case .awaitingGreeting: try refuseEarlyInput()
         case .commands: try readCommands()
         case .startingTLS: try beginHandshake()
         case .closing: finish()
@@ -153,10 +156,15 @@ final class ClientSession: ConnectionDelegate {
 
     func greet() throws(Bug) {
         record.activity = "sending client greeting line"
-        stage = .commands
-        var dialog = server.service.makeClientDialog(clientFacts)
-        let greeting = try dialog.greeting()
+        let dialog = server.service.makeClientDialog(clientFacts)
         self.dialog = dialog
+        guard dialog.greetingDelay > .zero else { return try sendGreeting() }
+        try delayGreeting(dialog.greetingDelay)
+    }
+
+    func sendGreeting() throws(Bug) {
+        stage = .commands
+        guard let greeting = try dialog?.greeting() else { throw Bug("a dialog greets") }
         restartTimer()
         reply(greeting)
         debug("greeting sent")
@@ -166,7 +174,14 @@ final class ClientSession: ConnectionDelegate {
 
     var clientFacts: ClientFacts {
         ClientFacts(
-            isEncrypted: client.isEncrypted, canVerifyDigests: server.provider.canVerifyDigests, challenge: challenge)
+            isEncrypted: client.isEncrypted, canVerifyDigests: server.provider.canVerifyDigests,
+            hostName: clientHostName ?? [], challenge: challenge)
+    }
+
+    /// The client's host name, where the protocol tells it to others: a placeholder, since it is not looked up.
+    var clientHostName: [UInt8]? {
+        guard server.declaration.usesClientHostName else { return nil }
+        return "[UNAVAILABLE]".bytes
     }
 
     // MARK: Replies
@@ -232,7 +247,7 @@ final class ClientSession: ConnectionDelegate {
             failInternally(.upstreamTimeout)
         case .handshaking, .startTLSHandshake:
             close(.clientTimeout)
-        case .readingProxyHeader, .commands, .startingTLS, .closing, .authenticating, .pausing:
+        case .readingProxyHeader, .awaitingGreeting, .commands, .startingTLS, .closing, .authenticating, .pausing:
             note(.info, "client timed out", errno: ETIMEDOUT)
             close(.clientTimeout)
         case .ended: break

@@ -45,7 +45,7 @@ package struct ListenSettings: SettingsBlock {
                 """
                 An address to accept connections on: `143`, `*:143`, `192.0.2.1:143`, `[::]:143`, `mail.example.com:143` \
                 (every address of the name), a range of ports as `192.0.2.1:8110-8119`, or `unix:/path`. Ports 143 and 993 \
-                make the server an IMAP server unless `protocol` says otherwise. With `ssl` connections begin with a TLS \
+                make the server an IMAP server, 25, 465 and 587 an SMTP server, unless `protocol` says otherwise. With `ssl` connections begin with a TLS \
                 handshake, whatever the port. With `proxy_protocol` they begin, before anything else, with a header of the \
                 PROXY protocol, version 1 or 2, as load balancers send it; it is shown to the authentication service, and \
                 counts as the client's address where `set_real_ip_from` trusts the sender. A server may listen on many addresses; no two may be the same.

@@ -13,6 +13,7 @@ struct SessionRecord {
         case proxyHeaderRefused = "client_proxy_header"
         case tlsFailed = "client_tls"
         case certificateRefused = "client_certificate"
+        case spokeTooEarly = "client_too_early"
         case tooLong = "command_too_long"
         case tooManyErrors = "max_errors"
         case authRefused = "auth_refused"

@@ -40,6 +40,22 @@ enum Differences {
                 "Only when listed. PLAIN and LOGIN work unlisted as in nginx, unless `auth_strict` is on."
             ),
             ("An empty IMAP literal size, `{}`, counts as 0.", "`BAD`."),
+            (
+                "NUL and other control characters in the arguments of HELO, EHLO, MAIL and RCPT are taken.",
+                "`501 5.5.4 Invalid argument`."
+            ),
+            (
+                "`client was rejected` quotes the whole receive buffer, which may hold a password.",
+                "It quotes the command; of an AUTH command only the mechanism is ever shown."
+            ),
+            (
+                "Commands sent together with a MAIL command that is refused with 530 are destroyed.",
+                "They are carried out."
+            ),
+            (
+                "An SMTP server behind that sends several replies to one command is trusted.",
+                "That is an invalid response, except for what follows the reply to RCPT: it is relayed."
+            ),
             ("An IMAP literal of no bytes swallows the byte after it.", "It is an empty string."),
             (
                 "A quoted string that ends with the line is taken as closed; a line may begin with a space.",

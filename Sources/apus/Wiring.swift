@@ -4,13 +4,14 @@ import IMAP
 import Observability
 import POP3
 import Proxy
+import SMTP
 import Supervisor
 import TLS
 import Zones
 
 /// What this daemon is made of: protocols come in here, and nowhere else.
 enum Wiring {
-    static var protocols: [ProtocolDeclaration] { [IMAP.declaration, POP3.declaration] }
+    static var protocols: [ProtocolDeclaration] { [IMAP.declaration, POP3.declaration, SMTP.declaration] }
 
     /// The directives of the process around the mail part.
     static var processDirectives: [AnyDirective] {

@@ -9,6 +9,8 @@ enum FuzzTarget: String, CaseIterable {
     case imapBackend = "imap-backend"
     case pop3Client = "pop3-client"
     case pop3Backend = "pop3-backend"
+    case smtpClient = "smtp-client"
+    case smtpBackend = "smtp-backend"
     case configuration
     case httpAuth = "http-auth"
     case passwordFile = "password-file"
@@ -30,6 +32,8 @@ enum FuzzTarget: String, CaseIterable {
         case .imapBackend: try fuzzIMAPBackend(input)
         case .pop3Client: try fuzzPOP3Client(input)
         case .pop3Backend: try fuzzPOP3Backend(input)
+        case .smtpClient: try fuzzSMTPClient(input)
+        case .smtpBackend: try fuzzSMTPBackend(input)
         case .configuration: fuzzConfiguration(input)
         case .httpAuth: fuzzHTTPAuth(input)
         case .passwordFile: fuzzPasswordFile(input)

@@ -16,6 +16,7 @@ func fuzzIMAPBackend(_ input: Span<UInt8>) throws {
         case .loggedIn(let reply):
             precondition(reply == received)
             return
+        case .failed: preconditionFailure("IMAP has no such step")
         case .unexpected(let quoted):
             precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
             return

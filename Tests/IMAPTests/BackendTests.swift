@@ -19,6 +19,7 @@ private struct Server {
         case .needMoreInput: "more"
         case .send(let secret, let activity): "send \(secret.withBytes { text($0.bytes) }) (\(activity))"
         case .loggedIn(let reply): "in: \(text(reply))"
+        case .failed(let note): "failed: \(note)"
         case .unexpected(let quoted): "unexpected: \(text(Array(bytes[quoted])))"
         }
     }
