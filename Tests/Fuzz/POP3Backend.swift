@@ -17,6 +17,7 @@ func fuzzPOP3Backend(_ input: Span<UInt8>) throws {
         case .loggedIn(let reply):
             precondition(reply == received)
             return
+        case .failed: preconditionFailure("POP3 has no such step")
         case .unexpected(let quoted):
             precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
             return
