@@ -67,7 +67,9 @@ package final class Worker {
     // MARK: Life
 
     /// Begins to accept.
-    package func start(_ plans: [ListenerPlan], sockets: [CInt]) {
+    ///
+    /// - Returns: Whether it does, on every socket; where not, the log says why.
+    package func start(_ plans: [ListenerPlan], sockets: [CInt]) -> Bool {
         ownRegistrations = loop.registrationCount
         for (plan, socket) in zip(plans, sockets) {
             Self.prepare(socket, plan.bound.socket)
@@ -75,6 +77,7 @@ package final class Worker {
             listeners.append(listener)
             listener.open()
         }
+        return listeners.allSatisfy(\.isAccepting)
     }
 
     /// Options that accepted sockets inherit, so that they cost no call of their own.

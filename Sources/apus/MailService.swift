@@ -61,8 +61,8 @@ final class MailWorker: WorkerBody {
     }
 
     func start() {
-        worker.start(mail.listeners, sockets: context.sockets)
-        context.report()
+        // A worker that cannot accept says nothing: a reload that waits for it changes nothing.
+        if worker.start(mail.listeners, sockets: context.sockets) { context.report() }
     }
 
     func quit() { worker.quit(finished: context.finished) }
