@@ -55,6 +55,9 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // What the tests of every protocol share.
+        .target(
+            name: "ProtocolTesting", dependencies: ["ApusMail"], path: "Tests/ProtocolTesting", swiftSettings: strict),
         tests(of: "Bytes"),
         tests(of: "Platform"),
         tests(of: "Config"),
@@ -65,9 +68,9 @@ let package = Package(
         tests(of: "TLS"),
         tests(of: "Transport", ["EventLoop", "Platform"]),
         tests(of: "ApusMail"),
-        tests(of: "IMAP", ["ApusMail"]),
-        tests(of: "POP3", ["ApusMail"]),
-        tests(of: "SMTP", ["ApusMail"]),
+        tests(of: "IMAP", ["ApusMail", "ProtocolTesting"]),
+        tests(of: "POP3", ["ApusMail", "ProtocolTesting"]),
+        tests(of: "SMTP", ["ApusMail", "ProtocolTesting"]),
         tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),
         tests(of: "Proxy", ["ApusMail", "Platform"]),
     ],

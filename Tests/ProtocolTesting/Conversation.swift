@@ -1,0 +1,151 @@
+// What the tests of every protocol share: a conversation with its client dialog, written as tables of what is sent and
+// what is done then. A protocol's tests name their own: `typealias Service = TestService<IMAP>`.
+
+package import ApusMail
+import Testing
+
+/// The declaration that a protocol's room offers.
+package protocol ProtocolUnderTest {
+    static var declaration: ProtocolDeclaration { get }
+}
+
+/// A client dialog with a session around it that keeps minutes of what the dialog wants done.
+///
+/// One line each: a reply as it stands, without its last line end and with ` / ` for those inside; `counted: REPLY`,
+/// `close: REPLY`, `counted, close: REPLY`, `tls: REPLY`, `too long: REPLY`; `auth METHOD "LOGIN" "PASSWORD"`, or `auth none HELO | MAIL | RCPT`,
+/// which are refused with `no`; `(NOTE)` before what it goes with.
+package struct TestConversation<Tested: ProtocolUnderTest> {
+    private var dialog: any ClientDialog
+    private var buffer: [UInt8] = []
+    package private(set) var minutes: [String] = []
+    package private(set) var isClosed = false
+    package let client: ClientFacts
+
+    package init(_ service: TestService<Tested> = TestService()) throws {
+        client = service.client
+        dialog = service.make().makeClientDialog(client)
+        _ = try dialog.greeting()
+    }
+
+    package mutating func send(_ bytes: some Sequence<UInt8>) throws {
+        buffer += bytes
+        while !isClosed, try takeStep() {}
+    }
+
+    /// One call of `receive`; false when it waits for more.
+    private mutating func takeStep() throws -> Bool {
+        let input = buffer
+        let step = try dialog.receive(input.span)
+        guard (0...buffer.count).contains(step.consumed) else { throw ApusMail.Bug("consumed more than there is") }
+        buffer.removeFirst(step.consumed)
+        if let note = step.note {
+            minutes.append("(\(note)\(String(decoding: step.quoting ?? [], as: UTF8.self)))")
+        }
+        switch step.action {
+        case .needMoreInput:
+            guard buffer.count >= dialog.inputLimit else { return false }
+            end("too long: ", try dialog.inputTooLong())
+        case .reply(let reply): write("", reply)
+        case .invalid(let reply): write("counted: ", reply)
+        case .invalidAndClose(let reply): end("counted, close: ", reply)
+        case .replyAndClose(let reply): end("close: ", reply)
+        case .startTLS(let reply):
+            write("tls: ", reply)
+            buffer = []
+            var encrypted = client
+            encrypted.isEncrypted = true
+            try dialog.startedTLS(encrypted)
+        case .authenticate(let credentials):
+            minutes.append(Self.describe(credentials))
+            write("", try dialog.refused(Refusal(message: "no".bytes)))
+        }
+        return true
+    }
+
+    private mutating func write(_ prefix: String, _ reply: [UInt8]) {
+        var lines = String(decoding: reply, as: UTF8.self).split(
+            separator: "\r\n" as Character, omittingEmptySubsequences: false)
+        if lines.last == "" { lines.removeLast() } else { lines.append("(no line end)") }
+        minutes.append(prefix + lines.joined(separator: " / "))
+    }
+
+    private mutating func end(_ prefix: String, _ reply: [UInt8]) {
+        write(prefix, reply)
+        isClosed = true
+    }
+
+    private static func describe(_ credentials: Credentials) -> String {
+        func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+        if let envelope = credentials.envelope {
+            return "auth \(credentials.method.rawValue) "
+                + [envelope.helo, envelope.from, envelope.to].map(text).joined(separator: " | ")
+        }
+        let password = credentials.password.withBytes { text($0.bytes) }
+        let salt = credentials.salt.map { " salt \(text($0))" } ?? ""
+        return "auth \(credentials.method.rawValue) \"\(text(credentials.login))\" \"\(password)\"\(salt)"
+    }
+}
+
+/// The `server` block a conversation is held with.
+package struct TestService<Tested: ProtocolUnderTest>: Sendable {
+    package var directives: [String] = []
+    package var startTLS = StartTLSPolicy.off
+    package var isStrict = false
+    package var isEncrypted = false
+    package var canVerifyDigests = true
+
+    package init(
+        directives: [String] = [], startTLS: StartTLSPolicy = .off, isStrict: Bool = false, isEncrypted: Bool = false,
+        canVerifyDigests: Bool = true
+    ) {
+        self.directives = directives
+        self.startTLS = startTLS
+        self.isStrict = isStrict
+        self.isEncrypted = isEncrypted
+        self.canVerifyDigests = canVerifyDigests
+    }
+
+    package var client: ClientFacts {
+        ClientFacts(
+            isEncrypted: isEncrypted, canVerifyDigests: canVerifyDigests, challenge: Challenge { "<1.2@mx>".bytes })
+    }
+
+    package func make() -> any ProtocolService {
+        var settings = Settings()
+        for line in directives { apply(line.split(separator: " ").map(String.init), to: &settings) }
+        return Tested.declaration.makeService(
+            ServiceContext(serverName: "mx".bytes, startTLS: startTLS, isStrict: isStrict, settings: settings))
+    }
+
+    private func apply(_ words: [String], to settings: inout Settings) {
+        guard let directive = Tested.declaration.directives.first(where: { $0.name == words[0] }) else { return }
+        let environment = LoadingEnvironment(prefix: "", configurationPrefix: "", isPrivileged: false, warn: { _ in })
+        let use = DirectiveUse(
+            name: words[0], arguments: words.dropFirst().map { Word($0) }, position: Position(file: "f", line: 1),
+            isFirst: true, environment: environment)
+        (try? directive.read(use))?(&settings)
+    }
+}
+
+/// What a client sends and what is to be in the minutes then.
+package struct TestExchange<Tested: ProtocolUnderTest>: Sendable, CustomTestStringConvertible {
+    package let input: String
+    package let minutes: [String]
+
+    package init(_ input: String, _ minutes: String...) { (self.input, self.minutes) = (input, minutes) }
+
+    package var testDescription: String { String(reflecting: input) }
+
+    /// The whole, one byte at a time, and in two pieces cut at every place.
+    package var deliveries: [[[UInt8]]] {
+        let bytes = input.bytes
+        return [[bytes], bytes.map { [$0] }]
+            + bytes.indices.map { [Array(bytes[..<$0]), Array(bytes[$0...])] }
+    }
+
+    package func held(_ delivery: [[UInt8]], with service: TestService<Tested> = TestService()) throws -> [String] {
+        var conversation = try TestConversation(service)
+        for piece in delivery { try conversation.send(piece) }
+        return conversation.minutes
+    }
+}
