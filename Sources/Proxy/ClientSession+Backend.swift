@@ -108,18 +108,9 @@ extension ClientSession {
     private func advanceBackend(_ backend: Connection) throws(Bug) {
         guard var dialog = backendDialog else { throw Bug("a login at the server behind has a dialog") }
         backendDialog = nil
-        var broken: Bug?
-        let step = backendInput.withBytes { bytes -> BackendStep? in
-            do throws(Bug) {
-                return try dialog.receive(bytes)
-            } catch {
-                broken = error
-                return nil
-            }
-        }
+        let step = try backendInput.withBytes { bytes throws(Bug) in try dialog.receive(bytes) }
         backendDialog = dialog
         switch step {
-        case nil: throw broken ?? Bug("a dialog answers")
         case .needMoreInput: refuseEndlessReply()
         case .send(let secret, let activity):
             backendInput.consumeAll()

@@ -54,17 +54,8 @@ extension ClientSession {
             return
         }
         self.dialog = nil  // one owner: the dialog is changed in place
-        var broken: Bug?
-        let step = input.withBytes { bytes -> ClientStep? in
-            do throws(Bug) {
-                return try dialog.receive(bytes)
-            } catch {
-                broken = error
-                return nil
-            }
-        }
+        let step = try input.withBytes { bytes throws(Bug) in try dialog.receive(bytes) }
         self.dialog = dialog
-        guard let step else { throw broken ?? Bug("a dialog answers") }
         guard step.consumed >= 0, step.consumed <= input.count else { throw Bug("a dialog uses up what is there") }
         if let text = step.note {
             if let quoted = step.quoting { note(.info, text, quoting: quoted) } else { note(.info, text) }

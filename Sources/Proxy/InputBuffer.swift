@@ -21,7 +21,9 @@ struct InputBuffer: ~Copyable {
     var isEmpty: Bool { start == end }
 
     /// Calls `body` with the bytes.
-    borrowing func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+    borrowing func withBytes<Result, Failure: Error>(
+        _ body: (Span<UInt8>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(rebasing: space[start..<end]).bindMemory(to: UInt8.self).span)
     }
 

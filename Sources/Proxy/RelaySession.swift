@@ -8,13 +8,13 @@ struct RelaySession {
     var number: UInt64 = 0
     /// Milliseconds of the monotonic clock when bytes last moved.
     var lastActivity: UInt64 = 0
-    /// `, client: ..., upstream: ...` as the log ends its lines, escaped.
+    /// `, client: ..., upstream: ...` as the log ends its lines; raw, escaped when it is logged.
     var context: UnsafeMutablePointer<UInt8>?
     var timer = TimerHandle.none
     var contextLength: UInt16 = 0
     /// The `server` block, by its position in the configuration of this generation: whose log, whose limits.
     var server: UInt16 = 0
-    /// 0: a free slot.
+    /// False: a free slot.
     var isLive: Bool = false
     /// Put off to the end of the turn, so that others get theirs.
     var isDeferred: Bool = false
