@@ -50,8 +50,11 @@ def main():
                     print(f"        skipped: {line.split()[0]}: {skipped[1]}", flush=True)
             if status != 0:
                 bad.append((name, output))
-            if status != 0 or options.v:
+            if options.v:
                 print(output, flush=True)
+    # Last, where whoever reads only the end of it finds them.
+    for name, output in bad:
+        print(f"\n--- {name}\n{output[max(output.find('=' * 70), 0):]}")
     if bad:
         print("failed: " + ", ".join(name for name, _ in bad))
     return 1 if bad else 0
