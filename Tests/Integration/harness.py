@@ -140,6 +140,10 @@ def as_bytes(text):
     return text.encode("latin-1") if isinstance(text, str) else bytes(text)
 
 
+class ConnectionEnded(AssertionError):
+    """The peer went away where more was awaited of it."""
+
+
 class Wire:
     """One connection, read like a transcript: `says` a line, `hears` a line, `hears_end`."""
 
@@ -155,7 +159,7 @@ class Wire:
     def fail(self, why):
         told = "\n".join("    " + line for line in self.transcript[-40:])
         rest = f"\n    unread: {bytes(self.buffer[:400])!r}" if self.buffer else ""
-        raise AssertionError(f"{self.who}: {why}\n{told}{rest}")
+        raise (ConnectionEnded if self.ended else AssertionError)(f"{self.who}: {why}\n{told}{rest}")
 
     # sending
 
@@ -575,6 +579,7 @@ class ProxyTest(unittest.TestCase):
 
     def setUp(self):
         self.proxies = []
+        self.servers = []
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="apus-test-"))
         os.chmod(self.dir, 0o755)
         if self.run_as:
@@ -633,8 +638,14 @@ class ProxyTest(unittest.TestCase):
 
     def serve(self, server):
         """Starts a scripted server and checks at the end that no script of it failed."""
+        self.servers.append(server)
         self.addCleanup(server.stop)
         return server.start()
+
+    def tearDown(self):
+        # The connections close now, in whatever state the servers' scripts are.
+        for server in self.servers:
+            server.test_is_over = True
 
 
 def both_users(cls):

@@ -9,7 +9,7 @@ import socket
 import threading
 import traceback
 
-from harness import DEADLINE, Wire, as_bytes, wait_until
+from harness import DEADLINE, ConnectionEnded, Wire, as_bytes, wait_until
 
 
 class Server:
@@ -22,6 +22,7 @@ class Server:
         self.connections = []
         self.lock = threading.Lock()
         self.ending = threading.Event()
+        self.test_is_over = False
         if path:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.bind(str(path))
@@ -62,7 +63,8 @@ class Server:
         except OSError:
             pass  # the proxy closed: whatever the test wanted to see, it sees elsewhere
         except Exception as error:  # noqa: BLE001: reported by the test
-            if not self.ending.is_set():
+            cut_short = self.test_is_over and isinstance(error, ConnectionEnded)
+            if not self.ending.is_set() and not cut_short:
                 self.failures.append(f"{error}" if isinstance(error, AssertionError) else traceback.format_exc())
         finally:
             wire.closes()
