@@ -25,6 +25,7 @@ let package = Package(
     targets: [
         .target(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
 
         room("Bytes", []),
@@ -35,6 +36,7 @@ let package = Package(
         room("EventLoop", ["CLinux", "Platform"]),
         room("TLS", ["COpenSSL", "Platform", "Config", "Zones", "Bytes"]),
         room("Transport", ["Bytes", "Platform", "EventLoop", "TLS", "Observability"]),
+        room("DNS", ["CAres", "CLinux", "Platform", "Config", "Observability", "EventLoop"]),
         room("ApusMail", ["Bytes", "Config"]),
         room("IMAP", ["ApusMail"]),
         room("POP3", ["ApusMail"]),
@@ -43,8 +45,8 @@ let package = Package(
         room(
             "Proxy",
             [
-                "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
-                "Auth",
+                "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "DNS",
+                "ApusMail", "Auth",
             ]),
         room("Supervisor", ["CLinux", "Platform", "EventLoop", "Config", "Observability"]),
         .executableTarget(
@@ -67,6 +69,7 @@ let package = Package(
         tests(of: "Supervisor"),
         tests(of: "TLS"),
         tests(of: "Transport", ["EventLoop", "Platform"]),
+        tests(of: "DNS", ["Config", "EventLoop", "Observability", "Platform"]),
         tests(of: "ApusMail"),
         tests(of: "IMAP", ["ApusMail", "ProtocolTesting"]),
         tests(of: "POP3", ["ApusMail", "ProtocolTesting"]),
@@ -82,7 +85,8 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
     package.targets.append(
         .target(
-            name: "Fuzz", dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "POP3", "SMTP", "Auth", "Proxy"],
+            name: "Fuzz",
+            dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "POP3", "SMTP", "Auth", "Proxy", "DNS"],
             path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }
