@@ -55,6 +55,8 @@ extension ClientSession {
     func forget() {
         worker.loop.cancel(&timer)
         worker.loop.cancel(&replyTimer)
+        lookup?.cancel()
+        lookup = nil
         inquiry?.cancel()
         inquiry = nil
         request = nil

@@ -48,8 +48,8 @@ extension ClientSession {
             try dialog?.startedTLS(clientFacts)
             isWaitingForInput = true
             try readCommands()
-        case .readingProxyHeader, .awaitingGreeting, .commands, .startingTLS, .authenticating, .pausing, .connecting,
-            .backendLogin, .closing, .ended:
+        case .readingProxyHeader, .resolving, .awaitingGreeting, .commands, .startingTLS, .authenticating, .pausing,
+            .connecting, .backendLogin, .closing, .ended:
             throw Bug("a handshake belongs to a stage of its own")
         }
     }

@@ -4,6 +4,7 @@
 
 import ApusMail
 import Bytes
+import DNS
 import EventLoop
 import Glibc
 import Observability
@@ -16,6 +17,8 @@ final class ClientSession: ConnectionDelegate {
     enum Stage: Equatable {
         case readingProxyHeader(thenTLS: Bool)
         case handshaking
+        /// The client's name is looked up.
+        case resolving
         /// The greeting is delayed: the client is to keep silent.
         case awaitingGreeting
         case commands
@@ -49,6 +52,9 @@ final class ClientSession: ConnectionDelegate {
     var timer: TimerHandle?
     var replyTimer: TimerHandle?
     let challenge: Challenge
+    /// What the protocol tells others about the client's name, once it was looked up.
+    var hostName: [UInt8]?
+    var lookup: Lookup?
     // Authentication
     var request: AuthRequest?
     var inquiry: (any AuthInquiry)?
@@ -80,7 +86,8 @@ final class ClientSession: ConnectionDelegate {
     var awaitsClient: Bool {
         switch stage {
         case .readingProxyHeader, .handshaking, .commands, .startingTLS, .startTLSHandshake: true
-        case .awaitingGreeting, .authenticating, .pausing, .connecting, .backendLogin, .closing, .ended: false
+        case .resolving, .awaitingGreeting, .authenticating, .pausing, .connecting, .backendLogin, .closing, .ended:
+            false
         }
     }
 
@@ -106,6 +113,7 @@ final class ClientSession: ConnectionDelegate {
         switch stage {
         case .readingProxyHeader(let thenTLS): try readProxyHeader(thenTLS: thenTLS)
         case .handshaking, .startTLSHandshake: try handshake()
+        case .resolving: endIfClientLeft()
         case .awaitingGreeting: try refuseEarlyInput()
         case .commands: try readCommands()
         case .startingTLS: try beginHandshake()
@@ -155,6 +163,10 @@ final class ClientSession: ConnectionDelegate {
     }
 
     func greet() throws(Bug) {
+        if !lookUpHostName() { try greetByName() }
+    }
+
+    func greetByName() throws(Bug) {
         record.activity = "sending client greeting line"
         let dialog = server.service.makeClientDialog(clientFacts)
         self.dialog = dialog
@@ -178,10 +190,10 @@ final class ClientSession: ConnectionDelegate {
             hostName: clientHostName ?? [], challenge: challenge)
     }
 
-    /// The client's host name, where the protocol tells it to others: a placeholder, since it is not looked up.
+    /// The client's host name, where the protocol tells it to others; a placeholder where it was not looked up.
     var clientHostName: [UInt8]? {
         guard server.declaration.usesClientHostName else { return nil }
-        return "[UNAVAILABLE]".bytes
+        return hostName ?? Self.unavailableHostName
     }
 
     // MARK: Replies
@@ -247,7 +259,8 @@ final class ClientSession: ConnectionDelegate {
             failInternally(.upstreamTimeout)
         case .handshaking, .startTLSHandshake:
             close(.clientTimeout)
-        case .readingProxyHeader, .awaitingGreeting, .commands, .startingTLS, .closing, .authenticating, .pausing:
+        case .readingProxyHeader, .resolving, .awaitingGreeting, .commands, .startingTLS, .closing, .authenticating,
+            .pausing:
             note(.info, "client timed out", errno: ETIMEDOUT)
             close(.clientTimeout)
         case .ended: break

@@ -1,6 +1,7 @@
 import ApusMail
 import Auth
 package import Config
+import DNS
 package import EventLoop
 package import Observability
 import Platform
@@ -82,9 +83,11 @@ extension MailConfiguration {
     /// The worker of this process.
     package func makeWorker(_ parts: WorkerParts) -> Worker {
         let providers = ProviderList(parts)
+        let resolvers = ResolverList(parts)
         let runtime = servers.map { plan in
             let provider = providers.provider(for: plan) { self.passwordFiles.number(of: $0) }
-            return Server(plan, provider: provider, log: parts.logOf(plan.settings))
+            return Server(
+                plan, provider: provider, resolver: resolvers.resolver(for: plan), log: parts.logOf(plan.settings))
         }
         let worker = Worker(
             loop: parts.loop, log: parts.log, settings: parts.settings, servers: runtime,
@@ -100,7 +103,7 @@ extension MailConfiguration {
 }
 
 extension Server {
-    convenience init(_ plan: ServerPlan, provider: any AuthProvider, log: Log) {
+    convenience init(_ plan: ServerPlan, provider: any AuthProvider, resolver: Resolver?, log: Log) {
         let settings = plan.settings[ServerSettings.self]
         let tlsSettings = plan.settings[TLSSettings.self]
         let startTLS: StartTLSPolicy
@@ -117,6 +120,7 @@ extension Server {
                     serverName: plan.serverName, startTLS: startTLS, isStrict: settings.isStrict,
                     settings: plan.settings)),
             provider: provider, settings: settings, startTLS: startTLS, tls: plan.context, tlsSettings: tlsSettings,
-            realIP: plan.settings[RealIPSettings.self], serverName: plan.serverName, log: log)
+            realIP: plan.settings[RealIPSettings.self], resolver: resolver,
+            resolverTimeout: plan.settings[ResolverSettings.self].timeout, serverName: plan.serverName, log: log)
     }
 }

@@ -4,6 +4,7 @@
 package import ApusMail
 import Auth
 package import Config
+import DNS
 import Platform
 package import TLS
 package import Zones
@@ -30,7 +31,7 @@ package final class MailModule {
     package var directives: [AnyDirective] {
         AnyDirective.all(of: ListenSettings.self) + [AnyDirective(protocolDirective)]
             + AnyDirective.all(of: ServerSettings.self) + AnyDirective.all(of: RealIPSettings.self)
-            + AnyDirective.all(of: TLSSettings.self)
+            + AnyDirective.all(of: ResolverSettings.self) + AnyDirective.all(of: TLSSettings.self)
             + AnyDirective.all(of: AuthHTTPSettings.self) + AnyDirective.all(of: PasswdFileSettings.self)
             + protocols.flatMap(\.directives)
     }

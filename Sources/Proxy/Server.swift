@@ -1,4 +1,5 @@
 import ApusMail
+import DNS
 import EventLoop
 import Observability
 import Platform
@@ -15,13 +16,16 @@ final class Server {
     let tls: TLSContext?
     let tlsSettings: TLSSettings
     let realIP: RealIPSettings
+    /// Where clients' names are looked up; nil where they are not.
+    let resolver: Resolver?
+    let resolverTimeout: Duration
     let serverName: [UInt8]
     let log: Log
 
     init(
         index: UInt16, declaration: ProtocolDeclaration, service: any ProtocolService, provider: any AuthProvider,
         settings: ServerSettings, startTLS: StartTLSPolicy, tls: TLSContext?, tlsSettings: TLSSettings,
-        realIP: RealIPSettings, serverName: [UInt8], log: Log
+        realIP: RealIPSettings, resolver: Resolver?, resolverTimeout: Duration, serverName: [UInt8], log: Log
     ) {
         self.index = index
         self.declaration = declaration
@@ -32,6 +36,8 @@ final class Server {
         self.tls = tls
         self.tlsSettings = tlsSettings
         self.realIP = realIP
+        self.resolver = resolver
+        self.resolverTimeout = resolverTimeout
         self.serverName = serverName
         self.log = log
     }

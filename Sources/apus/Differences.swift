@@ -115,6 +115,26 @@ enum Differences {
                 """
             ),
             (
+                "An answer of a `resolver` server that is nonsense is ignored until `resolver_timeout` is over.",
+                "The next server is asked at once; when all have answered so, the client's name is `[TEMPUNAVAIL]`."
+            ),
+            (
+                "A `resolver` server that refuses packets is followed by the next after 5 seconds.",
+                "At once."
+            ),
+            (
+                "The name of an IPv4 client that is connected to an IPv6 socket is sought under `ip6.arpa`.",
+                "Under `in-addr.arpa`, as that of other IPv4 clients."
+            ),
+            (
+                "A reverse name that is an alias, and comes without what it stands for, names nobody.",
+                "The alias is followed."
+            ),
+            (
+                "A client that leaves while its name is looked up is noticed afterwards.",
+                "Its session ends, and with the last who waits the look-up."
+            ),
+            (
                 "`WAIT` without `Auth-Wait` asks again without pause and without end.",
                 "After a second, and no longer than five times `timeout`."
             ),
