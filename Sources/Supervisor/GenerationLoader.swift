@@ -17,6 +17,10 @@ package final class GenerationLoader {
         reportingLog = LogRegistry(environment).main
     }
 
+    var zones: [HandedZone] { source.zones }
+
+    func adopt(_ zones: [HandedZone], log: Log) { source.adopt(zones, log: log) }
+
     /// Reads the text and nothing more: what `-s` needs, and the beginning of everything else.
     package func read(log: Log) throws(ConfigError) -> ReadConfiguration {
         environment.clock.reloadTimeZone()

@@ -49,17 +49,18 @@ extension Master {
     }
 
     func finish() -> Never {
-        for generation in [current, pending].compactMap({ $0 }) { generation.pidFile.remove(log: log) }
+        if let pending, pending.pidFile.path != current.pidFile.path { pending.pidFile.remove(log: log) }
+        pidPath(pidPlace).remove(log: log)
         log.write(.notice, "exit")
         closeSockets()
-        exit(0)
+        exit(exitStatus)
     }
 
     private func closeSockets() {
-        // Sockets of a master that still lives are its own affair.
-        let areOurs = predecessor == nil || predecessor != getppid()
+        // Sockets that another master still serves are its own affair.
+        let areOurs = successor == nil && predecessor?.isAlive != true
         for socket in openSockets {
-            if areOurs, socket.isUnix { socket.unlink(log: log) }
+            if areOurs, socket.hasFileOfOurs { socket.unlink(log: log) }
             socket.close()
         }
         openSockets = []

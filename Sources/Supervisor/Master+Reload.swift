@@ -5,7 +5,7 @@ import Observability
 // A reload is over when every new worker has said that it accepts: only then are the old ones told to quit. Until then
 // nothing that serves is touched, and any trouble leaves things as they were.
 extension Master {
-    private static var timeToAccept: Duration { .seconds(30) }
+    static var timeToAccept: Duration { .seconds(30) }
 
     func reload() {
         log.write(.notice, "reconfiguring")
@@ -44,6 +44,19 @@ extension Master {
         retireHelpers()
     }
 
+    /// HUP while a new binary runs: this master serves again, with the configuration it has (process-model.md 8.4).
+    func restart() {
+        wishes.stopAccepting = false
+        guard hasStoppedAccepting else { return }
+        hasStoppedAccepting = false
+        startChildren(of: current)
+    }
+
+    func stopAccepting() {
+        hasStoppedAccepting = true
+        tellWorkersToQuit { _ in true }
+    }
+
     /// Gives the new configuration up; those of its workers that serve already may finish what they began.
     func abortReload(_ reason: String) {
         guard let failed = pending else { return }
@@ -67,13 +80,16 @@ extension Master {
     private func closeUnwantedSockets() {
         let wanted = current.sockets.sockets
         for socket in openSockets where !wanted.contains(where: { $0 === socket }) {
-            if socket.isUnix {
-                log.write(.warning, "deleting socket \(socket.address.hostText.dropFirst(5))")
-                socket.unlink(log: log)
-            }
+            if socket.isActivated { continue }
+            socket.unlinkWithWarning(log: log)
             socket.close()
         }
-        openSockets = wanted
+        // The service manager holds its sockets anyway: closed ones could not be had again.
+        openSockets =
+            wanted
+            + openSockets.filter { socket in
+                socket.isActivated && !wanted.contains { $0 === socket }
+            }
     }
 
     func tellWorkersToQuit(_ isMeant: (Child) -> Bool) {
