@@ -316,11 +316,25 @@ class Respawn(ProcessTest):
         mine = len(re.findall(rf"{victim}#{victim}: \*\d+ client logged in", log))
         self.assertEqual(served, 10 - mine)
 
-    def test_a_fatal_worker_is_not_respawned(self):
-        proxy = self.start(f"worker_processes 1;\nworking_directory {self.dir}/nowhere;\n" + PLAIN, workers=0)
-        proxy.allow(r"chdir\(", "exited with fatal code 2 and cannot be respawned")
-        proxy.same_workers = False
+    @apus_only
+    def test_a_start_whose_workers_cannot_begin_fails(self):
+        proxy = self.prepare(f"worker_processes 1;\nworking_directory {self.dir}/nowhere;\n" + PLAIN)
+        proxy.launch()
+        self.assertEqual(proxy.wait_end(), 1)
         proxy.wait_log(rf'\[alert\] .*chdir\("{self.dir}/nowhere"\) failed \(2: No such file or directory\)$')
+        proxy.wait_log(r"\[alert\] .*worker process \d+ exited with fatal code 2 and cannot be respawned$")
+        proxy.wait_log(r"\[emerg\] .*start failed: worker process \d+ cannot begin$")
+        self.assertFalse((proxy.dir / "apus.pid").exists())
+
+    @apus_only
+    def test_a_worker_that_cannot_begin_later_is_not_respawned(self):
+        place = self.dir / "place"
+        place.mkdir(mode=0o755)
+        proxy = self.start(f"worker_processes 1;\nworking_directory {place};\n" + PLAIN)
+        proxy.allow(r"chdir\(", "exited with fatal code 2 and cannot be respawned", "exited on signal 9")
+        proxy.same_workers = False
+        place.rmdir()
+        os.kill(proxy.workers()[0], signal.SIGKILL)
         proxy.wait_log(r"\[alert\] .*worker process \d+ exited with fatal code 2 and cannot be respawned$")
         self.assertIsNone(proxy.process.poll())
 
@@ -769,6 +783,14 @@ class Daemon(ProcessTest):
         done = subprocess.run(proxy.command(), capture_output=True, timeout=DEADLINE, env=proxy.environment(),
                               **proxy.identity())
         self.assertEqual(done.returncode, 1)
+
+    @apus_only
+    def test_workers_that_cannot_begin_show_in_the_exit_status(self):
+        proxy = self.prepare(f"daemon on;\nworking_directory {self.dir}/nowhere;\n" + PLAIN)
+        done = subprocess.run(proxy.command(), capture_output=True, timeout=DEADLINE, env=proxy.environment(),
+                              **proxy.identity())
+        self.assertEqual(done.returncode, 1)
+        wait_until(lambda: not (proxy.dir / "apus.pid").exists(), "the pid file to be removed")
 
     def test_winch(self):
         proxy = self.daemon()
