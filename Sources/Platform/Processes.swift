@@ -87,6 +87,13 @@ package enum Process {
         if null > 2 { _ = close(null) }
     }
 
+    /// A pipe; both ends are non-blocking.
+    package static func pipe() throws(SystemError) -> PipeEnds {
+        var ends: [CInt] = [-1, -1]
+        guard linux_pipe(&ends) == 0 else { throw .last("pipe") }
+        return PipeEnds(output: FileDescriptor(owning: ends[0]), input: FileDescriptor(owning: ends[1]))
+    }
+
     /// Sends a signal with a number along.
     package static func queue(_ signal: CInt, value: CInt, to process: CInt) throws(SystemError) {
         guard sigqueue(process, signal, sigval(sival_int: value)) == 0 else { throw .last("sigqueue") }
@@ -167,4 +174,11 @@ extension Process.Ending {
         case .killed(let signal, _): "was killed by signal \(signal)"
         }
     }
+}
+
+package struct PipeEnds: ~Copyable {
+    /// Where one reads.
+    package let output: FileDescriptor
+    /// Where one writes.
+    package let input: FileDescriptor
 }

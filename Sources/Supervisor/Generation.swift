@@ -6,8 +6,10 @@ import Platform
 package protocol ConfigurationSource: AnyObject {
     /// Called at start and at each reload.
     ///
-    /// - Parameter log: Takes warnings; they are complete with their place.
-    func read(log: Log) throws(ConfigError) -> ReadConfiguration
+    /// - Parameters:
+    ///   - log: Takes warnings; they are complete with their place.
+    ///   - names: Host names that are resolved already, and whether this is a rehearsal.
+    func read(log: Log, names: NameTable) throws(ConfigError) -> ReadConfiguration
     /// The shared memory of the configuration in force, for a binary upgrade.
     var zones: [HandedZone] { get }
     /// Shared memory of the master before: the next configuration read may ask for it. Owns the descriptors.

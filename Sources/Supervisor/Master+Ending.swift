@@ -12,6 +12,7 @@ extension Master {
         defer { wishes.escalate = false }
         guard let period = escalationPeriod else {
             escalationPeriod = Self.firstPeriod
+            endRehearsal()
             tellWorkersToTerminate()
             retireHelpers()
             return armEscalation()
@@ -42,6 +43,7 @@ extension Master {
     func quit() {
         guard !hasQuit else { return }
         hasQuit = true
+        endRehearsal()
         tellWorkersToQuit { _ in true }
         closeSockets()
         retireHelpers()

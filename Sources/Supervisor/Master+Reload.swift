@@ -7,9 +7,9 @@ import Observability
 extension Master {
     static var timeToAccept: Duration { .seconds(30) }
 
-    func reload() {
-        log.write(.notice, "reconfiguring")
-        guard let generation = load() else { return }
+    /// Loads the configuration anew, with names that its rehearsal has resolved. A failure is logged and changes nothing.
+    func reload(_ names: NameTable) {
+        guard let generation = load(names) else { return }
         pending = generation
         for socket in generation.sockets.opened { openSockets.append(socket) }
         reloadDeadline = loop?.schedule(after: Self.timeToAccept) { [unowned self] in wishes.abandonReload = true }
@@ -17,16 +17,17 @@ extension Master {
         completeReloadIfReady()
     }
 
-    /// Loads the configuration anew. A failure is logged and changes nothing.
-    private func load() -> Generation? {
+    private func load(_ names: NameTable) -> Generation? {
         do throws(ConfigError) {
-            let configuration = try loader.read(log: current.log)
+            let configuration = try loader.read(log: current.log, names: names)
             return try loader.open(configuration, after: current, sockets: openSockets, log: current.log)
         } catch {
-            loader.report(error)
+            loadingFailed(error)
             return nil
         }
     }
+
+    func loadingFailed(_ error: ConfigError) { loader.report(error) }
 
     func completeReloadIfReady() {
         guard let pending else { return }

@@ -25,6 +25,8 @@ final class Master {
         var escalate = false
         /// It is time to look at the helpers' files.
         var lookAtFiles = false
+        /// What came of a reload's rehearsal.
+        var rehearsed: Rehearsal.Outcome?
         /// The new workers took too long.
         var abandonReload = false
         /// Children to be started after a pause.
@@ -38,6 +40,10 @@ final class Master {
     /// The master whose sockets these were, if it was our parent at start.
     let predecessor: Predecessor?
     private let link: CInt
+    var rehearsal: Rehearsal?
+    var rehearsalDeadline: TimerHandle?
+    /// Processes of rehearsals that wait to be reaped.
+    var endedRehearsals: Set<CInt> = []
     /// The new binary that this master has started.
     var successor: Successor?
     /// An upgrade that waits for the master before us.
@@ -111,7 +117,11 @@ final class Master {
 
     private func receive(_ signal: Signals.Received) {
         let action = SignalAction(signal.number, inMasterOfDaemon: isDaemon, canChangeBinary: canChangeBinary)
-        log.write(.notice, signal.logText(action))
+        // A rehearsal is no process of the operator's business.
+        let isRehearsals =
+            signal.number == SIGCHLD && signal.sender != 0
+            && (signal.sender == rehearsal?.process || endedRehearsals.contains(signal.sender))
+        if !isRehearsals { log.write(.notice, signal.logText(action)) }
         switch action {
         case .reap: wishes.reap = true
         case .terminate: wishes.terminate = true
@@ -141,10 +151,14 @@ final class Master {
             wishes.room = nil
             hearOfRoom(isMade)
         }
-        if pending == nil, take(\.reconfigure) { successor == nil ? reload() : restart() }
+        if let outcome = wishes.rehearsed {
+            wishes.rehearsed = nil
+            rehearsalEnded(outcome)
+        }
+        if pending == nil, rehearsal == nil, take(\.reconfigure) { successor == nil ? rehearse() : restart() }
         respawnWaiting()
         if take(\.reopen) { reopenLogs() }
-        if pending == nil, let kind = wishes.changeBinary {
+        if pending == nil, rehearsal == nil, let kind = wishes.changeBinary {
             wishes.changeBinary = nil
             changeBinary(kind)
         }
@@ -166,6 +180,7 @@ final class Master {
         predecessor?.link?.abandon()
         predecessor?.link = nil
         starter = nil
+        rehearsal = nil
         signals = nil
         loop = nil
         let kept = keepsSockets ? generation.sockets.sockets.map(\.descriptor) : []

@@ -21,10 +21,10 @@ final class MailSource: ConfigurationSource {
         registry = ZoneRegistry()
     }
 
-    func read(log: Log) throws(ConfigError) -> ReadConfiguration {
+    func read(log: Log, names: NameTable) throws(ConfigError) -> ReadConfiguration {
         registry.begin()
         do throws(ConfigError) {
-            return try load(log)
+            return try load(log, names)
         } catch {
             registry.abandon()
             throw error
@@ -63,10 +63,10 @@ final class MailSource: ConfigurationSource {
         }
     }
 
-    private func load(_ log: Log) throws(ConfigError) -> ReadConfiguration {
+    private func load(_ log: Log, _ names: NameTable) throws(ConfigError) -> ReadConfiguration {
         let environment = LoadingEnvironment(
             prefix: paths.prefix, configurationPrefix: paths.configurationPrefix,
-            isPrivileged: UserIdentity.canChange, warn: { log.write(.warning, $0) },
+            isPrivileged: UserIdentity.canChange, names: names, warn: { log.write(.warning, $0) },
             notice: { log.write(.notice, $0) })
         let objects = TLSObjectCache(inheriting: inheritableObjects)
         let mail = MailModule(
