@@ -85,16 +85,16 @@ enum AuthHTTPURL {
         var url = use.arguments[0].bytes
         if url.span.starts(with: "http://") { url.removeFirst(7) }
         do throws(AddressSyntax.Failure) {
-            return try service(url)
+            return try service(url, use.environment.names)
         } catch {
             throw use.error("\(error.rawValue) in auth_http \"\(Word(url).text)\"")
         }
     }
 
-    private static func service(_ url: [UInt8]) throws(AddressSyntax.Failure) -> HTTPAuthService {
+    private static func service(_ url: [UInt8], _ names: NameTable) throws(AddressSyntax.Failure) -> HTTPAuthService {
         guard !url.contains(where: \.isASCIIControl) else { throw .invalidHost }
         let written = try AddressSyntax(url, in: .url)
-        let address = try SocketAddress.resolve(written, defaultPort: 80)[0]
+        let address = try SocketAddress.resolve(written, defaultPort: 80, names)[0]
         let host =
             if case .unix = written.host { Array("localhost".utf8) } else { host(of: url.dropLast(written.uri.count)) }
         return HTTPAuthService(address: address, host: host, uri: written.uri.isEmpty ? [0x2F] : written.uri)

@@ -65,7 +65,8 @@ package struct PasswdFileSettings: SettingsBlock {
         let text = use.arguments[0]
         let reason: String
         do throws(AddressSyntax.Failure) {
-            let address = try SocketAddress.resolve(AddressSyntax(text.bytes, in: .server), defaultPort: 0)[0]
+            let address = try SocketAddress.resolve(
+                AddressSyntax(text.bytes, in: .server), defaultPort: 0, use.environment.names)[0]
             switch address.host {
             case .unix: reason = "invalid host"
             default:

@@ -102,6 +102,8 @@ void *linux_map_shared(unsigned long size, int fd) {
 }
 
 // signals
+const int linux_si_queue = SI_QUEUE;
+
 int linux_signalfd(int fd, const sigset_t *set) { return signalfd(fd, set, SFD_NONBLOCK | SFD_CLOEXEC); }
 void linux_signal_default(int number) { signal(number, SIG_DFL); }
 void linux_signal_ignore(int number) { signal(number, SIG_IGN); }

@@ -116,11 +116,14 @@ public final class LoadingEnvironment {
     public var notes: [String: Any] = [:]
     /// Whether the process may change its user.
     public let isPrivileged: Bool
+    /// Host names that are resolved already.
+    public let names: NameTable
 
     public init(
-        prefix: String, configurationPrefix: String, isPrivileged: Bool, warn: @escaping (String) -> Void,
-        notice: @escaping (String) -> Void = { _ in }
+        prefix: String, configurationPrefix: String, isPrivileged: Bool, names: NameTable = NameTable(),
+        warn: @escaping (String) -> Void, notice: @escaping (String) -> Void = { _ in }
     ) {
+        self.names = names
         (self.prefix, self.configurationPrefix, self.isPrivileged) = (prefix, configurationPrefix, isPrivileged)
         (self.warn, self.notice) = (warn, notice)
     }

@@ -44,7 +44,7 @@ package enum PeerNetwork: Equatable, Sendable {
             }
             return [network]
         }
-        let hosts = SocketAddress.resolve(word.text)
+        let hosts = SocketAddress.resolve(word.text, use.environment.names)
         guard !hosts.isEmpty else { throw use.error("host not found in \(use.name) \"\(word.text)\"") }
         return hosts.map { PeerNetwork($0) }
     }

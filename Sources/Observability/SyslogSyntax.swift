@@ -39,7 +39,7 @@ extension SyslogParameters {
     private mutating func setServer(_ value: String, _ use: borrowing DirectiveUse) throws(ConfigError) {
         do throws(AddressSyntax.Failure) {
             let written = try AddressSyntax(Array(value.utf8), in: .server)
-            server = try SocketAddress.resolve(written, defaultPort: 514)[0]
+            server = try SocketAddress.resolve(written, defaultPort: 514, use.environment.names)[0]
             serverText = server.text
         } catch {
             throw use.error("\(error.rawValue) in syslog server \"\(value)\"")

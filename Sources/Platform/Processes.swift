@@ -41,13 +41,11 @@ package enum Process {
         }
     }
 
-    /// Leaves the terminal: the caller's process ends with status 0, its child goes on in a session of its own.
-    ///
-    /// - Parameter beforeParentEnds: Run in the child while the parent still waits, so that what it does has happened
-    ///   when the command returns; the parent ends with status 1 if it returns false.
-    package static func daemonise(beforeParentEnds: () -> Bool) throws(SystemError) {
+    /// Leaves the terminal: the caller's process waits to be told how the start went and ends with that status, its
+    /// child goes on in a session of its own.
+    package static func daemonise() throws(SystemError) -> DaemonStarter {
         var pipe: [CInt] = [-1, -1]
-        _ = linux_pipe(&pipe)
+        guard linux_pipe(&pipe) == 0 else { throw .last("pipe") }
         if case .parent = try fork() {
             _ = close(pipe[1])
             Glibc._exit(waitForWord(pipe[0]))
@@ -56,11 +54,20 @@ package enum Process {
         guard setsid() >= 0 else { throw .last("setsid") }
         umask(0)
         try replaceInputAndOutput()
-        var word: UInt8 = beforeParentEnds() ? 1 : 0
-        if pipe[1] >= 0 {
-            _ = write(pipe[1], &word, 1)
-            _ = close(pipe[1])
-        }
+        return DaemonStarter(owning: pipe[1])
+    }
+
+    /// Becomes another program.
+    ///
+    /// - Returns: Only when that failed: why.
+    package static func execute(
+        _ path: String, _ arguments: [String], _ variables: [(name: String, value: String)]
+    ) -> SystemError {
+        Signals.restoreDefaults()
+        var texts: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.name)=\($0.value)") } + [nil]
+        _ = execve(path, &texts, &environment)
+        return .last("execve")
     }
 
     /// The exit status: 0 when the child said 1.
@@ -78,6 +85,18 @@ package enum Process {
         guard dup2(null, 0) >= 0 else { throw .last("dup2") }
         guard dup2(null, 1) >= 0 else { throw .last("dup2") }
         if null > 2 { _ = close(null) }
+    }
+
+    /// A pipe; both ends are non-blocking.
+    package static func pipe() throws(SystemError) -> PipeEnds {
+        var ends: [CInt] = [-1, -1]
+        guard linux_pipe(&ends) == 0 else { throw .last("pipe") }
+        return PipeEnds(output: FileDescriptor(owning: ends[0]), input: FileDescriptor(owning: ends[1]))
+    }
+
+    /// Sends a signal with a number along.
+    package static func queue(_ signal: CInt, value: CInt, to process: CInt) throws(SystemError) {
+        guard sigqueue(process, signal, sigval(sival_int: value)) == 0 else { throw .last("sigqueue") }
     }
 
     /// CPUs on line, at least one.
@@ -131,4 +150,35 @@ package enum Process {
         }
         return "\(text(name.sysname)) \(text(name.release))"
     }
+}
+
+/// The word to the command that has made a daemon and waits for it. When it goes away untold, the start has failed.
+package final class DaemonStarter {
+    private let pipe: CInt
+
+    init(owning pipe: CInt) { self.pipe = pipe }
+
+    deinit { _ = close(pipe) }
+
+    package func tell(success: Bool) {
+        var word: UInt8 = success ? 1 : 0
+        _ = write(pipe, &word, 1)
+    }
+}
+
+extension Process.Ending {
+    /// `exited with code 1`, `was killed by signal 11`.
+    package var phrase: String {
+        switch self {
+        case .exited(let code): "exited with code \(code)"
+        case .killed(let signal, _): "was killed by signal \(signal)"
+        }
+    }
+}
+
+package struct PipeEnds: ~Copyable {
+    /// Where one reads.
+    package let output: FileDescriptor
+    /// Where one writes.
+    package let input: FileDescriptor
 }

@@ -8,8 +8,12 @@ package enum Signals {
         package let number: CInt
         /// Who sent it; 0 where the kernel did.
         package let sender: CInt
+        /// What sigqueue(3) sent along; 0 where it was sent otherwise.
+        package let value: CInt
 
-        package init(number: CInt, sender: CInt) { (self.number, self.sender) = (number, sender) }
+        package init(number: CInt, sender: CInt, value: CInt = 0) {
+            (self.number, self.sender, self.value) = (number, sender, value)
+        }
     }
 
     /// All that the processes of the daemon listen for.
@@ -24,6 +28,15 @@ package enum Signals {
         _ = sigprocmask(SIG_BLOCK, &set, nil)
         linux_signal_ignore(SIGPIPE)
         linux_signal_ignore(SIGSYS)
+    }
+
+    /// As a program expects to find them that is about to be executed.
+    package static func restoreDefaults() {
+        var set = Self.set
+        for number in handled { linux_signal_default(number) }
+        linux_signal_default(SIGPIPE)
+        linux_signal_default(SIGSYS)
+        _ = sigprocmask(SIG_UNBLOCK, &set, nil)
     }
 
     /// A descriptor from which the handled signals are read.
@@ -41,7 +54,8 @@ package enum Signals {
         guard Glibc.read(descriptor, &information, size) == size else { return nil }
         let isFromProcess = information.ssi_code <= 0 || information.ssi_signo == UInt32(SIGCHLD)
         return Received(
-            number: CInt(information.ssi_signo), sender: isFromProcess ? CInt(information.ssi_pid) : 0)
+            number: CInt(information.ssi_signo), sender: isFromProcess ? CInt(information.ssi_pid) : 0,
+            value: information.ssi_code == linux_si_queue ? information.ssi_int : 0)
     }
 
     /// `SIGHUP` and so on.

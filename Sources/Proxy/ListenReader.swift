@@ -39,7 +39,7 @@ struct ListenReader {
         let word = words[0]
         do throws(AddressSyntax.Failure) {
             let written = try AddressSyntax(word.bytes, in: .listen)
-            return (try SocketAddress.resolve(written, defaultPort: 0), written.ports?.lowerBound)
+            return (try SocketAddress.resolve(written, defaultPort: 0, environment.names), written.ports?.lowerBound)
         } catch {
             throw ConfigError("\(error.rawValue) in \"\(word.text)\" of the \"listen\" directive", at: position)
         }

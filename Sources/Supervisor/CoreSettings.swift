@@ -28,6 +28,9 @@ package struct CoreSettings: SettingsBlock {
     /// Joined with the prefix; nil for the built-in one.
     package var pidFile: String?
     package var lockFile: String?
+    /// What becomes of sockets inherited from nginx that the configuration does not name.
+    package enum ForeignSockets: Equatable, Sendable { case refuse, close }
+    package var foreignSockets = ForeignSockets.refuse
     package var timerResolution = Duration.zero
     package var debugPoint: DebugPoint?
     package var threadPools: [String] = []
@@ -40,7 +43,7 @@ package struct CoreSettings: SettingsBlock {
 
     package static var directives: [Directive<CoreSettings>] {
         processDirectives + [userDirective, affinityDirective, priorityDirective] + limitDirectives
-            + [environmentDirective] + fileDirectives + acceptedDirectives + [threadPoolDirective]
+            + [takeoverDirective, environmentDirective] + fileDirectives + acceptedDirectives + [threadPoolDirective]
     }
 
     private static var processDirectives: [Directive<CoreSettings>] {
@@ -70,6 +73,15 @@ package struct CoreSettings: SettingsBlock {
                 `0` it waits until the last session has ended.
                 """),
         ]
+    }
+
+    private static var takeoverDirective: Directive<CoreSettings> {
+        Directive(
+            "takeover_foreign_sockets", in: .main, \.foreignSockets, .choice([("refuse", .refuse), ("close", .close)]),
+            """
+            What happens when Apus takes the place of a running nginx (its binary replaced, USR2) and nginx listens where \
+            this configuration does not, for the web perhaps: the start fails, or these sockets are closed.
+            """)
     }
 
     private static var limitDirectives: [Directive<CoreSettings>] {

@@ -26,14 +26,19 @@ package struct Daemon {
     private enum Life { case master(Master), single(SingleProcess) }
 
     private func prepare(_ builtInLog: consuming LogRegistry) -> Life? {
-        let inherited = InheritedSockets.take(log: builtInLog.main)
-        guard let generation = load(inherited ?? [], builtInLog.main) else { return nil }
-        closeUnwanted(inherited ?? [], generation)
+        var inheritance = InheritedSockets.take(log: builtInLog.main)
+        let activated = inheritance == nil ? ServiceManager.takeSockets(log: builtInLog.main) : []
+        loader.adopt(inheritance?.state.zones ?? [], log: builtInLog.main)
+        let offered = (inheritance?.sockets ?? []) + activated
+        guard let generation = load(offered, builtInLog.main) else { return nil }
+        guard let unwanted = unwantedSockets(offered, generation, inheritance) else { return nil }
+        inheritance?.abandoned = unwanted
         announce(generation.log)
         Signals.block()
         // The built-in log closes here: from now on there are those of the configuration.
         builtInLog = LogRegistry(loader.environment)
-        guard settle(generation, isInherited: inherited != nil) else { return nil }
+        var starter: DaemonStarter?
+        guard settle(generation, isInherited: inheritance != nil, &starter) else { return nil }
         let serial: SharedCounter
         do throws(SystemError) {
             serial = try SharedCounter()
@@ -41,12 +46,15 @@ package struct Daemon {
             generation.log.write(.emergency, errno: error.errno, "\(error.call)() failed")
             return nil
         }
-        guard generation.core.hasMaster else { return .single(SingleProcess(loader, generation, serial: serial)) }
+        guard generation.core.hasMaster else {
+            starter?.tell(success: true)
+            return .single(SingleProcess(loader, generation, serial: serial))
+        }
         title.set((["master process"] + installation.commandLine).joined(separator: " "))
         return .master(
             Master(
-                loader, generation, title: title, isDaemon: generation.core.isDaemon || inherited != nil,
-                predecessor: inherited == nil ? nil : getppid(), serial: serial))
+                loader, generation, title: title, isDaemon: generation.core.isDaemon || inheritance != nil,
+                inheritance: inheritance, starter: starter, serial: serial))
     }
 
     private func load(_ sockets: [ListeningSocket], _ log: Log) -> Generation? {
@@ -59,14 +67,31 @@ package struct Daemon {
         }
     }
 
-    private func closeUnwanted(_ inherited: [ListeningSocket], _ generation: Generation) {
-        for socket in inherited where !generation.sockets.sockets.contains(where: { $0 === socket }) {
-            if socket.isUnix {
-                generation.log.write(.warning, "deleting socket \(socket.address.hostText.dropFirst(5))")
-                socket.unlink(log: generation.log)
+    /// Closes what the configuration does not name.
+    ///
+    /// - Returns: Those whose files the old master still uses; nil when the start must fail: what nginx serves beside
+    ///   mail would be lost with its sockets.
+    private func unwantedSockets(
+        _ offered: [ListeningSocket], _ generation: Generation, _ inheritance: Inheritance?
+    ) -> [ListeningSocket]? {
+        let unwanted = offered.filter { socket in !generation.sockets.sockets.contains { $0 === socket } }
+        if inheritance?.isFromNginx == true, generation.core.foreignSockets == .refuse, let first = unwanted.first {
+            generation.log.write(
+                .emergency,
+                "nginx serves \(first.text), which the configuration does not name: taking over would end that service "
+                    + "(\"takeover_foreign_sockets close\" allows it)")
+            return nil
+        }
+        for socket in unwanted {
+            if socket.isActivated {
+                generation.log.write(
+                    .warning, "no \"listen\" names \(socket.text), which was passed by the service manager")
+                continue
             }
+            if inheritance?.state.link ?? -1 < 0 { socket.unlinkWithWarning(log: generation.log) }
             socket.close()
         }
+        return inheritance?.state.link ?? -1 < 0 ? [] : unwanted.filter(\.hasFileOfOurs)
     }
 
     private func announce(_ log: Log) {
@@ -78,20 +103,18 @@ package struct Daemon {
     }
 
     /// Leaves the terminal if that is wanted, writes the pid file and takes the console's place.
-    private func settle(_ generation: Generation, isInherited: Bool) -> Bool {
+    private func settle(_ generation: Generation, isInherited: Bool, _ starter: inout DaemonStarter?) -> Bool {
         guard generation.core.isDaemon, !isInherited else { return takeOver(generation) }
-        var isSettled = false
         do throws(SystemError) {
-            // While the parent waits, so that its exit status tells of trouble and its end means "ready".
-            try Process.daemonise {
-                isSettled = takeOver(generation); return isSettled
-            }
+            // The parent waits until workers accept, so that its exit status tells of trouble and its end means "ready".
+            starter = try Process.daemonise()
+            return takeOver(generation)
         } catch {
             let call = error.call.description
             generation.log.write(
                 .emergency, errno: error.errno, call == "open" ? "open(\"/dev/null\") failed" : "\(call)() failed")
         }
-        return isSettled
+        return false
     }
 
     private func takeOver(_ generation: Generation) -> Bool {

@@ -6,8 +6,14 @@ import Platform
 package protocol ConfigurationSource: AnyObject {
     /// Called at start and at each reload.
     ///
-    /// - Parameter log: Takes warnings; they are complete with their place.
-    func read(log: Log) throws(ConfigError) -> ReadConfiguration
+    /// - Parameters:
+    ///   - log: Takes warnings; they are complete with their place.
+    ///   - names: Host names that are resolved already, and whether this is a rehearsal.
+    func read(log: Log, names: NameTable) throws(ConfigError) -> ReadConfiguration
+    /// The shared memory of the configuration in force, for a binary upgrade.
+    var zones: [HandedZone] { get }
+    /// Shared memory of the master before: the next configuration read may ask for it. Owns the descriptors.
+    func adopt(_ zones: [HandedZone], log: Log)
 }
 
 /// A configuration whose text is in order; nothing was opened for it yet but what its service needs.
@@ -51,6 +57,15 @@ final class Generation {
     }
 
     var log: Log { logs.main }
+
+    /// The environment of workers: the variables the configuration lists, and `TZ` unless it is among them.
+    func environment() -> [(name: String, value: String)] {
+        var listed = core.environment
+        if !listed.contains(where: { $0.name == "TZ" }) { listed.append(.init(name: "TZ", value: nil)) }
+        return listed.compactMap { variable in
+            (variable.value ?? Process.environmentValue(variable.name)).map { (variable.name, $0) }
+        }
+    }
 
     var workerCount: Int {
         switch core.workerCount {

@@ -17,11 +17,15 @@ package final class GenerationLoader {
         reportingLog = LogRegistry(environment).main
     }
 
+    var zones: [HandedZone] { source.zones }
+
+    func adopt(_ zones: [HandedZone], log: Log) { source.adopt(zones, log: log) }
+
     /// Reads the text and nothing more: what `-s` needs, and the beginning of everything else.
-    package func read(log: Log) throws(ConfigError) -> ReadConfiguration {
+    package func read(log: Log, names: NameTable = NameTable()) throws(ConfigError) -> ReadConfiguration {
         environment.clock.reloadTimeZone()
         reportingLog = log
-        return try source.read(log: log)
+        return try source.read(log: log, names: names)
     }
 
     /// Writes an error of the last loading to the log it belongs to.

@@ -1,3 +1,4 @@
+import Glibc
 import Observability
 import Platform
 
@@ -34,18 +35,26 @@ struct InheritedSockets {
     }
 
     /// The sockets named by the environment; nil where no variable is set. Nothing that is wrong with one is fatal.
-    static func take(log: Log) -> [ListeningSocket]? {
+    static func take(log: Log) -> Inheritance? {
+        let state = HandedState.take(log: log)
+        defer { for variable in variables { unsetenv(variable) } }
         for variable in variables {
             guard let text = Process.environmentValue(variable) else { continue }
             log.write(.notice, "using inherited sockets from \"\(text)\"")
             let parsed = parse(text, variable: variable)
             if let problem = parsed.problem { log.write(.emergency, problem) }
-            return parsed.numbers.compactMap { adopt($0, log: log) }
+            var inheritance = Inheritance(isFromNginx: variable == "NGINX")
+            if let state, variable == "APUS" { inheritance.state = state }
+            let activated = inheritance.state.activated
+            inheritance.sockets = parsed.numbers.compactMap {
+                adopt($0, isActivated: activated.contains($0), log: log)
+            }
+            return inheritance
         }
         return nil
     }
 
-    private static func adopt(_ number: CInt, log: Log) -> ListeningSocket? {
+    static func adopt(_ number: CInt, isActivated: Bool, log: Log) -> ListeningSocket? {
         do throws(SystemError) {
             guard let address = try ListeningCalls.address(of: number) else {
                 log.write(.critical, "the inherited socket #\(number) has an unsupported protocol family")
@@ -54,11 +63,22 @@ struct InheritedSockets {
             ListeningCalls.adopt(number)
             return ListeningSocket(
                 owning: number, address: address, text: address.text,
-                isMultipath: ListeningCalls.isMultipath(number), backlog: 511)
+                isMultipath: ListeningCalls.isMultipath(number), backlog: 511, isActivated: isActivated)
         } catch {
             log.write(
                 .critical, errno: error.errno, "getsockname() of the inherited socket #\(number) failed")
             return nil
         }
     }
+}
+
+/// What another master has left to this one.
+struct Inheritance {
+    let isFromNginx: Bool
+    var sockets: [ListeningSocket] = []
+    var state = HandedState()
+    /// UNIX sockets that the configuration does not name: closed, but their files are still in use by the old master.
+    var abandoned: [ListeningSocket] = []
+
+    init(isFromNginx: Bool) { self.isFromNginx = isFromNginx }
 }

@@ -10,8 +10,14 @@ final class ListeningSocket {
     let text: String
     let isMultipath: Bool
     private(set) var backlog: Int
+    /// A service manager passed it on: it keeps a copy, and a UNIX socket's file is its own.
+    let isActivated: Bool
 
-    init(owning descriptor: CInt, address: SocketAddress, text: String, isMultipath: Bool, backlog: Int) {
+    init(
+        owning descriptor: CInt, address: SocketAddress, text: String, isMultipath: Bool, backlog: Int,
+        isActivated: Bool = false
+    ) {
+        self.isActivated = isActivated
         self.descriptor = descriptor
         self.address = address
         self.text = text
@@ -109,6 +115,15 @@ final class ListeningSocket {
         let name = String(decoding: path, as: UTF8.self)
         if Glibc.unlink(name) != 0 { log.write(.emergency, errno: errno, "unlink() \(name) failed") }
     }
+
+    /// Removes the file of a UNIX socket that is not wanted any more, and says so.
+    func unlinkWithWarning(log: Log) {
+        guard hasFileOfOurs else { return }
+        log.write(.warning, "deleting socket \(address.hostText.dropFirst(5))")
+        unlink(log: log)
+    }
+
+    var hasFileOfOurs: Bool { isUnix && !isActivated }
 
     var isUnix: Bool {
         if case .unix = address.host { true } else { false }

@@ -12,6 +12,7 @@ extension Master {
         defer { wishes.escalate = false }
         guard let period = escalationPeriod else {
             escalationPeriod = Self.firstPeriod
+            endRehearsal()
             tellWorkersToTerminate()
             retireHelpers()
             return armEscalation()
@@ -42,6 +43,7 @@ extension Master {
     func quit() {
         guard !hasQuit else { return }
         hasQuit = true
+        endRehearsal()
         tellWorkersToQuit { _ in true }
         closeSockets()
         retireHelpers()
@@ -49,17 +51,18 @@ extension Master {
     }
 
     func finish() -> Never {
-        for generation in [current, pending].compactMap({ $0 }) { generation.pidFile.remove(log: log) }
+        if let pending, pending.pidFile.path != current.pidFile.path { pending.pidFile.remove(log: log) }
+        pidPath(pidPlace).remove(log: log)
         log.write(.notice, "exit")
         closeSockets()
-        exit(0)
+        exit(exitStatus)
     }
 
     private func closeSockets() {
-        // Sockets of a master that still lives are its own affair.
-        let areOurs = predecessor == nil || predecessor != getppid()
+        // Sockets that another master still serves are its own affair.
+        let areOurs = successor == nil && predecessor?.isAlive != true
         for socket in openSockets {
-            if areOurs, socket.isUnix { socket.unlink(log: log) }
+            if areOurs, socket.hasFileOfOurs { socket.unlink(log: log) }
             socket.close()
         }
         openSockets = []

@@ -6,6 +6,12 @@ extension Master {
     /// Hears of all children that have ended, and replaces those that should not have.
     func reap() {
         while let (process, ending) = Process.nextEnded() {
+            if process == successor?.process {
+                report(ending, of: "new binary process", process)
+                successorEnded(ending)
+                continue
+            }
+            if process == rehearsal?.process || endedRehearsals.remove(process) != nil { continue }
             guard let child = children.removeValue(forKey: process) else {
                 report(ending, of: "unknown process", process)
                 continue
@@ -34,7 +40,10 @@ extension Master {
         if child.generation === pending {
             return abortReload("\(child.name) \(child.process) ended before all new workers accepted")
         }
-        guard child.generation === current, ending != .exited(code: WorkerProcess.fatal) else { return }
+        guard child.generation === current, !hasStoppedAccepting else { return }
+        guard ending != .exited(code: WorkerProcess.fatal) else {
+            return startFailed("\(child.name) \(child.process) cannot begin")
+        }
         let pause = ending == .exited(code: 0) ? .zero : crashes.add(at: MonotonicClock.milliseconds)
         guard pause > .zero, let loop else { return respawn(child.kind, child.index, of: child.generation) }
         log.write(.alert, "processes end too often: the next \(child.name) is started in \(pause.components.seconds) s")

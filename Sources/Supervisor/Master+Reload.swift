@@ -5,11 +5,11 @@ import Observability
 // A reload is over when every new worker has said that it accepts: only then are the old ones told to quit. Until then
 // nothing that serves is touched, and any trouble leaves things as they were.
 extension Master {
-    private static var timeToAccept: Duration { .seconds(30) }
+    static var timeToAccept: Duration { .seconds(30) }
 
-    func reload() {
-        log.write(.notice, "reconfiguring")
-        guard let generation = load() else { return }
+    /// Loads the configuration anew, with names that its rehearsal has resolved. A failure is logged and changes nothing.
+    func reload(_ names: NameTable) {
+        guard let generation = load(names) else { return }
         pending = generation
         for socket in generation.sockets.opened { openSockets.append(socket) }
         reloadDeadline = loop?.schedule(after: Self.timeToAccept) { [unowned self] in wishes.abandonReload = true }
@@ -17,16 +17,17 @@ extension Master {
         completeReloadIfReady()
     }
 
-    /// Loads the configuration anew. A failure is logged and changes nothing.
-    private func load() -> Generation? {
+    private func load(_ names: NameTable) -> Generation? {
         do throws(ConfigError) {
-            let configuration = try loader.read(log: current.log)
+            let configuration = try loader.read(log: current.log, names: names)
             return try loader.open(configuration, after: current, sockets: openSockets, log: current.log)
         } catch {
-            loader.report(error)
+            loadingFailed(error)
             return nil
         }
     }
+
+    func loadingFailed(_ error: ConfigError) { loader.report(error) }
 
     func completeReloadIfReady() {
         guard let pending else { return }
@@ -42,6 +43,19 @@ extension Master {
         current.logs.redirectStandardError()
         tellWorkersToQuit { $0.generation !== self.current }
         retireHelpers()
+    }
+
+    /// HUP while a new binary runs: this master serves again, with the configuration it has (process-model.md 8.4).
+    func restart() {
+        wishes.stopAccepting = false
+        guard hasStoppedAccepting else { return }
+        hasStoppedAccepting = false
+        startChildren(of: current)
+    }
+
+    func stopAccepting() {
+        hasStoppedAccepting = true
+        tellWorkersToQuit { _ in true }
     }
 
     /// Gives the new configuration up; those of its workers that serve already may finish what they began.
@@ -67,13 +81,16 @@ extension Master {
     private func closeUnwantedSockets() {
         let wanted = current.sockets.sockets
         for socket in openSockets where !wanted.contains(where: { $0 === socket }) {
-            if socket.isUnix {
-                log.write(.warning, "deleting socket \(socket.address.hostText.dropFirst(5))")
-                socket.unlink(log: log)
-            }
+            if socket.isActivated { continue }
+            socket.unlinkWithWarning(log: log)
             socket.close()
         }
-        openSockets = wanted
+        // The service manager holds its sockets anyway: closed ones could not be had again.
+        openSockets =
+            wanted
+            + openSockets.filter { socket in
+                socket.isActivated && !wanted.contains { $0 === socket }
+            }
     }
 
     func tellWorkersToQuit(_ isMeant: (Child) -> Bool) {

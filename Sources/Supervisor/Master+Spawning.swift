@@ -17,6 +17,34 @@ extension Master {
         return true
     }
 
+    /// The first processes of this master. A start that does not lead to workers that accept fails.
+    func begin() {
+        guard startChildren(of: current) else { return startFailed("not all processes could be started") }
+        startDeadline = loop?.schedule(after: Self.timeToAccept) { [unowned self] in
+            startFailed("not all workers accepted in time")
+        }
+        noteServing()
+    }
+
+    /// Tells those who wait for it when all workers accept for the first time.
+    func noteServing() {
+        guard !hasServed else { return }
+        let workers = children.values.filter { $0.kind == .worker && $0.generation === current }
+        guard workers.count >= current.workerCount, workers.allSatisfy(\.isAccepting) else { return }
+        hasServed = true
+        loop?.cancel(&startDeadline)
+        starter?.tell(success: true)
+        starter = nil
+        predecessor?.link?.send(LinkMessage(.serving).bytes)
+    }
+
+    func startFailed(_ reason: String) {
+        guard !hasServed, exitStatus == 0 else { return }
+        log.write(.emergency, "start failed: \(reason)")
+        exitStatus = 1
+        wishes.terminate = true
+    }
+
     /// Starts the one that takes the place of a child that has ended.
     func respawn(_ kind: Child.Kind, _ index: Int, of generation: Generation) {
         let isStarted =
@@ -145,6 +173,7 @@ extension Master {
         case .accepting:
             child.isAccepting = true
             completeReloadIfReady()
+            noteServing()
         case .pleaseReopen: wishes.reopen = true
         case .quit, .terminate, .reopening, .logFile, .reopened: break
         }

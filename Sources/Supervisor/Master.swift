@@ -17,10 +17,16 @@ final class Master {
         var reconfigure = false
         var reopen = false
         var stopAccepting = false
+        var changeBinary: UpgradeKind?
+        /// What the old master said about the name `.oldbin`.
+        var room: Bool?
+        var predecessorGone = false
         /// A period of the escalation is over.
         var escalate = false
         /// It is time to look at the helpers' files.
         var lookAtFiles = false
+        /// What came of a reload's rehearsal.
+        var rehearsed: Rehearsal.Outcome?
         /// The new workers took too long.
         var abandonReload = false
         /// Children to be started after a pause.
@@ -32,7 +38,29 @@ final class Master {
     let isDaemon: Bool
     let serial: SharedCounter
     /// The master whose sockets these were, if it was our parent at start.
-    let predecessor: CInt?
+    let predecessor: Predecessor?
+    private let link: CInt
+    var rehearsal: Rehearsal?
+    var rehearsalDeadline: TimerHandle?
+    /// Processes of rehearsals that wait to be reaped.
+    var endedRehearsals: Set<CInt> = []
+    /// The new binary that this master has started.
+    var successor: Successor?
+    /// An upgrade that waits for the master before us.
+    var waitingUpgrade: UpgradeKind?
+    var roomDeadline: TimerHandle?
+    var pidPlace = PIDPlace.own
+    /// UNIX sockets we were handed and do not want; their files go when the master that made them is gone.
+    var abandonedSockets: [ListeningSocket]
+    /// WINCH: the workers were told to quit, the master keeps the sockets.
+    var hasStoppedAccepting = false
+    /// All workers of a configuration have said once that they accept.
+    var hasServed = false
+    var startDeadline: TimerHandle?
+    /// The command that has made this daemon, as long as it waits.
+    var starter: DaemonStarter?
+    var exitStatus: CInt = 0
+    let manager: ServiceManager
     var current: Generation
     /// Loaded, with workers that have not all said that they accept.
     var pending: Generation?
@@ -52,13 +80,17 @@ final class Master {
 
     init(
         _ loader: GenerationLoader, _ generation: Generation, title: ProcessTitle, isDaemon: Bool,
-        predecessor: CInt?, serial: SharedCounter
+        inheritance: Inheritance?, starter: DaemonStarter?, serial: SharedCounter
     ) {
         self.loader = loader
         self.title = title
         self.isDaemon = isDaemon
         self.serial = serial
-        self.predecessor = predecessor
+        predecessor = inheritance.map { _ in Predecessor(process: getppid()) }
+        link = inheritance?.state.link ?? -1
+        abandonedSockets = inheritance?.abandoned ?? []
+        manager = ServiceManager()
+        self.starter = starter
         current = generation
         openSockets = generation.sockets.sockets
         generation.service.tookForce()
@@ -75,7 +107,8 @@ final class Master {
             log.write(.emergency, errno: error.errno, "\(error.call)() failed")
             exit(1)
         }
-        startChildren(of: current)
+        if link >= 0 { listenToPredecessor(link) }
+        begin()
         while true {
             loop?.turn()
             act()
@@ -83,8 +116,12 @@ final class Master {
     }
 
     private func receive(_ signal: Signals.Received) {
-        let action = SignalAction(signal.number, inMasterOfDaemon: isDaemon)
-        log.write(.notice, signal.logText(action))
+        let action = SignalAction(signal.number, inMasterOfDaemon: isDaemon, canChangeBinary: canChangeBinary)
+        // A rehearsal is no process of the operator's business.
+        let isRehearsals =
+            signal.number == SIGCHLD && signal.sender != 0
+            && (signal.sender == rehearsal?.process || endedRehearsals.contains(signal.sender))
+        if !isRehearsals { log.write(.notice, signal.logText(action)) }
         switch action {
         case .reap: wishes.reap = true
         case .terminate: wishes.terminate = true
@@ -92,8 +129,13 @@ final class Master {
         case .reconfigure: wishes.reconfigure = true
         case .reopen: wishes.reopen = true
         case .stopAccepting: wishes.stopAccepting = true
-        // Binary upgrade: issue "Never lands".
-        case .changeBinary, .ignore, .none: break
+        case .changeBinary: wishes.changeBinary = signal.value == UpgradeKind.wholeValue ? .whole : .beside
+        case .ignore:
+            log.write(
+                .critical,
+                "the changing binary signal is ignored: you should shutdown or terminate before either old or new "
+                    + "binary's process")
+        case .none: break
         }
     }
 
@@ -104,10 +146,23 @@ final class Master {
         if wishes.terminate { return terminate() }
         if wishes.quit { return quit() }
         if take(\.abandonReload), pending != nil { abortReload("not all new workers accepted in time") }
-        if pending == nil, take(\.reconfigure) { reload() }
+        if take(\.predecessorGone) { predecessorEnded() }
+        if let isMade = wishes.room {
+            wishes.room = nil
+            hearOfRoom(isMade)
+        }
+        if let outcome = wishes.rehearsed {
+            wishes.rehearsed = nil
+            rehearsalEnded(outcome)
+        }
+        if pending == nil, rehearsal == nil, take(\.reconfigure) { successor == nil ? rehearse() : restart() }
         respawnWaiting()
         if take(\.reopen) { reopenLogs() }
-        if take(\.stopAccepting) { tellWorkersToQuit { _ in true } }
+        if pending == nil, rehearsal == nil, let kind = wishes.changeBinary {
+            wishes.changeBinary = nil
+            changeBinary(kind)
+        }
+        if take(\.stopAccepting) { stopAccepting() }
         if take(\.lookAtFiles) { lookAtFiles() }
     }
 
@@ -120,6 +175,12 @@ final class Master {
     func becomeChild(of generation: Generation, keepsSockets: Bool) {
         for child in children.values { child.abandon() }
         children = [:]
+        successor?.link.abandon()
+        successor = nil
+        predecessor?.link?.abandon()
+        predecessor?.link = nil
+        starter = nil
+        rehearsal = nil
         signals = nil
         loop = nil
         let kept = keepsSockets ? generation.sockets.sockets.map(\.descriptor) : []

@@ -31,6 +31,20 @@ package struct PIDFile {
         if unlink(path) != 0 { log.write(.alert, errno: errno, "unlink() \"\(path)\" failed") }
     }
 
+    /// Gives it another name, if it holds our number, and the other name is not that of a living process.
+    ///
+    /// - Returns: nil, or what is in the way, in parentheses.
+    func move(to other: PIDFile) -> String? {
+        guard number == getpid() else { return "(it does not hold the number \(getpid()))" }
+        if let taken = other.number, taken != getpid(), kill(taken, 0) == 0 || errno == EPERM {
+            return "(the process \(taken) that it names is alive)"
+        }
+        return rename(path, other.path) == 0 ? nil : SystemError.last("rename").suffix
+    }
+
+    /// The number in it; nil where there is none.
+    var number: CInt? { try? read() }
+
     private func contents() -> String? {
         let number = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard number >= 0 else { return nil }

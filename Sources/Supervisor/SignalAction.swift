@@ -10,13 +10,13 @@ enum SignalAction: Equatable {
     case none
 
     /// In a master or a single process.
-    init(_ signal: CInt, inMasterOfDaemon isDaemon: Bool) {
+    init(_ signal: CInt, inMasterOfDaemon isDaemon: Bool, canChangeBinary: Bool = false) {
         switch signal {
         case SIGTERM, SIGINT: self = .terminate
         case SIGQUIT: self = .quit
         case SIGHUP: self = .reconfigure
         case SIGUSR1: self = .reopen
-        case SIGUSR2: self = .changeBinary
+        case SIGUSR2: self = canChangeBinary ? .changeBinary : .ignore
         case SIGWINCH: self = isDaemon ? .stopAccepting : .none
         case SIGCHLD: self = .reap
         default: self = .none
@@ -41,8 +41,7 @@ enum SignalAction: Equatable {
         case .quit: ", shutting down"
         case .reconfigure: ", reconfiguring"
         case .reopen: ", reopening logs"
-        // Until a new binary can be started ("Never lands"), the log promises nothing.
-        case .changeBinary: ", ignoring"
+        case .changeBinary: ", changing binary"
         case .stopAccepting: ", stop accepting connections"
         case .ignore: ", ignoring"
         case .reap, .none: ""

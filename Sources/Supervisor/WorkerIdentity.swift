@@ -13,7 +13,7 @@ struct WorkerIdentity {
 
     /// Ends the process where going on would be wrong.
     func assume() {
-        Process.replaceEnvironment(environment())
+        Process.replaceEnvironment(generation.environment())
         setLimits()
         dropPrivileges()
         bindToProcessors()
@@ -23,17 +23,8 @@ struct WorkerIdentity {
 
     /// A helper's: as little as a worker's, on any CPU.
     func assumeForHelper() {
-        Process.replaceEnvironment(environment())
+        Process.replaceEnvironment(generation.environment())
         dropPrivileges()
-    }
-
-    /// The listed variables, and `TZ` unless it is among them.
-    private func environment() -> [(name: String, value: String)] {
-        var listed = core.environment
-        if !listed.contains(where: { $0.name == "TZ" }) { listed.append(.init(name: "TZ", value: nil)) }
-        return listed.compactMap { variable in
-            (variable.value ?? Process.environmentValue(variable.name)).map { (variable.name, $0) }
-        }
     }
 
     private func setLimits() {

@@ -15,7 +15,12 @@ package final class PasswordList: @unchecked Sendable {
     /// Reads the file from end to end, once: it may be a FIFO. CR before LF and empty lines are dropped.
     ///
     /// - Throws: `open() "F" failed (...)`, `too long line in "F"`, both with the place of the directive.
-    package init(reading path: String, at position: Position) throws(ConfigError) {
+    /// - Parameter names: Tells a rehearsal, which leaves a FIFO alone.
+    package init(reading path: String, at position: Position, _ names: NameTable) throws(ConfigError) {
+        if names.isRehearsal, Self.isFIFO(path) {
+            names.isInconclusive = true
+            throw ConfigError("\"\(path)\" can be read only once", at: position)
+        }
         var bytes = try Self.contents(of: path, at: position)
         defer { bytes.withUnsafeMutableBytes { linux_wipe($0.baseAddress, UInt($0.count)) } }
         space = .allocate(byteCount: max(1, bytes.count), alignment: 1)
@@ -49,6 +54,11 @@ package final class PasswordList: @unchecked Sendable {
             start = end + 1
         }
         return lines
+    }
+
+    private static func isFIFO(_ path: String) -> Bool {
+        var facts = stat()
+        return stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFIFO
     }
 
     private static func contents(of path: String, at position: Position) throws(ConfigError) -> [UInt8] {

@@ -27,7 +27,8 @@ extension TLSSettings {
                 "Passphrases for encrypted keys, one a line, tried in order. Read once, and may be a FIFO."
             ) { use throws(ConfigError) in
                 let passwords = try PasswordList(
-                    reading: use.environment.configurationPath(use.arguments[0].text), at: use.position)
+                    reading: use.environment.configurationPath(use.arguments[0].text), at: use.position,
+                    use.environment.names)
                 return { $0.passwords = passwords }
             },
             Directive(

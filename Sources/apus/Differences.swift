@@ -13,7 +13,7 @@ enum Differences {
             ),
             (
                 "Listening sockets are inherited through the variable `NGINX`.",
-                "Through `APUS`."
+                "Through `APUS`; `NGINX` is understood as well. What else a binary upgrade hands on stands in `APUS_STATE`."
             ),
             (
                 "`http {}` and `stream {}` are unknown directives; `load_module` loads.",
@@ -152,8 +152,34 @@ enum Differences {
                 "When every new worker has said that it accepts."
             ),
             (
+                "The master stays when no worker can begin; the command of a daemon returns before there are workers.",
+                "The start fails with status 1; the command returns when all workers accept."
+            ),
+            (
+                "USR2 is refused in the foreground, and as long as an older master lives.",
+                """
+                Neither matters: only a new binary that this master has started itself must have ended. The pid file of \
+                the newest old master is `.oldbin`, of older ones `.oldbin.PID`.
+                """
+            ),
+            (
+                "HUP to a master whose new binary runs starts a further set of workers.",
+                "Only if WINCH has ended the ones it had."
+            ),
+            (
+                "Sockets inherited from another master that the configuration does not name are closed.",
+                """
+                So they are when that master was Apus, but the file of a UNIX socket goes only when it has ended. When it was \
+                nginx, the start fails unless `takeover_foreign_sockets` says `close`.
+                """
+            ),
+            (
+                "A reload reads the configuration in the master, which waits for slow names and files.",
+                "In a child first, so the files are read twice; a FIFO of passphrases only by the master."
+            ),
+            (
                 "TLS tickets are lost with each reload unless there is a shared cache or a key file.",
-                "Their keys are shared by all workers and kept over reloads while the certificates stay the same."
+                "Their keys are shared by all workers and kept over reloads and upgrades while the certificates stay the same."
             ),
             (
                 "When `worker_connections` run out, the new connection is closed.",

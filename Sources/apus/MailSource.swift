@@ -11,23 +11,43 @@ import Zones
 final class MailSource: ConfigurationSource {
     private let paths: BuiltInPaths
     private let globalDirectives: String
-    private let zones: ZoneRegistry
+    private let registry: ZoneRegistry
     private var log: Log?
     /// What the configuration in force has read, if the next may take it over.
     private var inheritableObjects: TLSObjectCache?
 
     init(_ paths: BuiltInPaths, globalDirectives: String) {
         (self.paths, self.globalDirectives) = (paths, globalDirectives)
-        zones = ZoneRegistry()
+        registry = ZoneRegistry()
     }
 
-    func read(log: Log) throws(ConfigError) -> ReadConfiguration {
-        zones.begin()
+    func read(log: Log, names: NameTable) throws(ConfigError) -> ReadConfiguration {
+        registry.begin()
         do throws(ConfigError) {
-            return try load(log)
+            return try load(log, names)
         } catch {
-            zones.abandon()
+            registry.abandon()
             throw error
+        }
+    }
+
+    var zones: [HandedZone] {
+        registry.all.map {
+            HandedZone(
+                descriptor: $0.descriptor, name: $0.name, size: $0.size, use: $0.layout.use, version: $0.layout.version)
+        }
+    }
+
+    func adopt(_ zones: [HandedZone], log: Log) {
+        for zone in zones {
+            do throws(ZoneError) {
+                registry.adopt(
+                    try SharedZone(
+                        adopting: zone.descriptor, name: zone.name, size: zone.size,
+                        layout: ZoneLayout(use: zone.use, version: zone.version)))
+            } catch {
+                log.write(.notice, "\(error.message): it starts empty")
+            }
         }
     }
 
@@ -43,14 +63,14 @@ final class MailSource: ConfigurationSource {
         }
     }
 
-    private func load(_ log: Log) throws(ConfigError) -> ReadConfiguration {
+    private func load(_ log: Log, _ names: NameTable) throws(ConfigError) -> ReadConfiguration {
         let environment = LoadingEnvironment(
             prefix: paths.prefix, configurationPrefix: paths.configurationPrefix,
-            isPrivileged: UserIdentity.canChange, warn: { log.write(.warning, $0) },
+            isPrivileged: UserIdentity.canChange, names: names, warn: { log.write(.warning, $0) },
             notice: { log.write(.notice, $0) })
         let objects = TLSObjectCache(inheriting: inheritableObjects)
         let mail = MailModule(
-            protocols: Wiring.protocols, objects: objects, zones: zones, hostName: HostName.current())
+            protocols: Wiring.protocols, objects: objects, zones: registry, hostName: HostName.current())
         let loader = ConfigLoader(
             directives: Wiring.processDirectives + mail.directives, blocks: Wiring.processBlocks + mail.blocks,
             environment: environment)
@@ -61,7 +81,7 @@ final class MailSource: ConfigurationSource {
         }
         let keeps = loaded.root.settings[TLSLibrarySettings.self].isObjectCacheInheritable
         let service = MailService(configuration) { [unowned self] in
-            zones.commit()
+            registry.commit()
             inheritableObjects = keeps ? objects : nil
         }
         return ReadConfiguration(loaded: loaded, service: service)

@@ -15,6 +15,7 @@ import unittest
 
 from harness import (DEADLINE, NAME, REFERENCE, ORDINARY_USER, ProxyTest, Wire, alive, apus_only, as_root, both_users, children,
                      free_port, listening_ports, parent, status_field, title, wait_until)
+from certs import Authority, client_context
 from imap import GREETING, IMAPTest
 from scripted import AuthService, Backend, accept, hold
 
@@ -316,11 +317,25 @@ class Respawn(ProcessTest):
         mine = len(re.findall(rf"{victim}#{victim}: \*\d+ client logged in", log))
         self.assertEqual(served, 10 - mine)
 
-    def test_a_fatal_worker_is_not_respawned(self):
-        proxy = self.start(f"worker_processes 1;\nworking_directory {self.dir}/nowhere;\n" + PLAIN, workers=0)
-        proxy.allow(r"chdir\(", "exited with fatal code 2 and cannot be respawned")
-        proxy.same_workers = False
+    @apus_only
+    def test_a_start_whose_workers_cannot_begin_fails(self):
+        proxy = self.prepare(f"worker_processes 1;\nworking_directory {self.dir}/nowhere;\n" + PLAIN)
+        proxy.launch()
+        self.assertEqual(proxy.wait_end(), 1)
         proxy.wait_log(rf'\[alert\] .*chdir\("{self.dir}/nowhere"\) failed \(2: No such file or directory\)$')
+        proxy.wait_log(r"\[alert\] .*worker process \d+ exited with fatal code 2 and cannot be respawned$")
+        proxy.wait_log(r"\[emerg\] .*start failed: worker process \d+ cannot begin$")
+        self.assertFalse((proxy.dir / "apus.pid").exists())
+
+    @apus_only
+    def test_a_worker_that_cannot_begin_later_is_not_respawned(self):
+        place = self.dir / "place"
+        place.mkdir(mode=0o755)
+        proxy = self.start(f"worker_processes 1;\nworking_directory {place};\n" + PLAIN)
+        proxy.allow(r"chdir\(", "exited with fatal code 2 and cannot be respawned", "exited on signal 9")
+        proxy.same_workers = False
+        place.rmdir()
+        os.kill(proxy.workers()[0], signal.SIGKILL)
         proxy.wait_log(r"\[alert\] .*worker process \d+ exited with fatal code 2 and cannot be respawned$")
         self.assertIsNone(proxy.process.poll())
 
@@ -770,6 +785,14 @@ class Daemon(ProcessTest):
                               **proxy.identity())
         self.assertEqual(done.returncode, 1)
 
+    @apus_only
+    def test_workers_that_cannot_begin_show_in_the_exit_status(self):
+        proxy = self.prepare(f"daemon on;\nworking_directory {self.dir}/nowhere;\n" + PLAIN)
+        done = subprocess.run(proxy.command(), capture_output=True, timeout=DEADLINE, env=proxy.environment(),
+                              **proxy.identity())
+        self.assertEqual(done.returncode, 1)
+        wait_until(lambda: not (proxy.dir / "apus.pid").exists(), "the pid file to be removed")
+
     def test_winch(self):
         proxy = self.daemon()
         worker = proxy.workers()[0]
@@ -818,3 +841,60 @@ class SingleProcess(ProcessTest):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+@apus_only
+class Rehearsal(ProcessTest):
+    """A reload is tried in a process of its own first."""
+
+    def test_a_password_file_that_can_be_read_once(self):
+        authority = Authority(self.dir)
+        certificate, key = authority.issue("mail.example.com")
+        encrypted, fifo = self.dir / "encrypted.pem", self.dir / "passwords"
+        subprocess.run(["openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:wonderland", "-out", str(encrypted)],
+                       check=True, capture_output=True)
+        os.mkfifo(fifo)
+        reads = []
+
+        def feed():
+            with open(fifo, "w") as writer:
+                writer.write("wonderland\n")
+            reads.append(1)
+
+        threading.Thread(target=feed, daemon=True).start()
+        proxy = self.start(
+            f"ssl_object_cache_inheritable off;\nmail {{ auth_http 127.0.0.1:9/; ssl_certificate {certificate};\n"
+            f"ssl_certificate_key {encrypted}; ssl_password_file {fifo};\n"
+            f"server {{ listen 127.0.0.1:@imap@ ssl; protocol imap; }} }}")
+        # Once for the load, and not for its rehearsal.
+        threading.Thread(target=feed, daemon=True).start()
+        proxy.send_signal(signal.SIGHUP)
+        self.changed(proxy)
+        wait_until(lambda: len(reads) == 2, "the file to be read")
+        self.connect(proxy.ports["imap"], tls=client_context()).hears(GREETING)
+
+    def test_the_master_goes_on_meanwhile(self):
+        """A worker that dies while the configuration is read is replaced; the read hangs on a FIFO nobody feeds."""
+        proxy = self.start(PLAIN)
+        proxy.allow("exited on signal 9", "reload failed", "cannot be read")
+        fifo = self.dir / "late.conf"
+        os.mkfifo(fifo)
+        if self.run_as:
+            shutil.chown(fifo, self.run_as)
+        proxy.rewrite(f"include {fifo};\n" + proxy.text)
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_log("reconfiguring$")
+        os.kill(proxy.workers()[0], signal.SIGKILL)
+        worker = self.changed(proxy)
+        self.greeted(proxy).closes()
+        proxy.send_signal(signal.SIGQUIT)
+        self.assertEqual(proxy.wait_end(), 0)
+        self.assertFalse(alive(worker[0]))
+
+    def test_no_process_of_it_is_left(self):
+        proxy = self.start(PLAIN)
+        for _ in range(3):
+            proxy.send_signal(signal.SIGHUP)
+            proxy.first_workers = self.changed(proxy)
+        wait_until(lambda: children(proxy.master) == proxy.workers(), lambda: f"one worker alone\n{proxy.told()}")
+        self.assertEqual(proxy.lines("unknown process"), [])

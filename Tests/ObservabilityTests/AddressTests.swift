@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct `Addresses of the configuration` {
     private func resolved(_ text: String, _ place: AddressSyntax.Place = .server) throws -> [String] {
-        try SocketAddress.resolve(AddressSyntax(Array(text.utf8), in: place), defaultPort: 99).map(\.text)
+        try SocketAddress.resolve(AddressSyntax(Array(text.utf8), in: place), defaultPort: 99, NameTable()).map(\.text)
     }
 
     @Test(

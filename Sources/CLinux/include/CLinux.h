@@ -42,6 +42,8 @@ int linux_memfd(const char *name);
 void *linux_map_shared(unsigned long size, int fd);
 
 // signals
+/* SI_QUEUE: sent by sigqueue(3). */
+extern const int linux_si_queue;
 int linux_signalfd(int fd, const sigset_t *set);
 void linux_signal_default(int number);
 void linux_signal_ignore(int number);
