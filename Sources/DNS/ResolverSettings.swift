@@ -98,7 +98,7 @@ extension ResolverDirective {
             let written = try AddressSyntax(word.bytes, in: .server)
             // Name servers are asked over UDP and TCP.
             if case .unix = written.host { throw .invalidHost }
-            return try SocketAddress.resolve(written, defaultPort: 53)
+            return try SocketAddress.resolve(written, defaultPort: 53, use.environment.names)
         } catch {
             throw use.error("\(error.rawValue) in resolver \"\(word.text)\"")
         }
