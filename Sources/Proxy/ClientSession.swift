@@ -46,6 +46,7 @@ final class ClientSession: ConnectionDelegate {
     /// The dialog has seen all input and wants more.
     var isWaitingForInput = true
     var invalidCommandCount = 0
+    var commandCount = 0
     var timer: TimerHandle?
     var replyTimer: TimerHandle?
     let challenge: Challenge
@@ -54,6 +55,8 @@ final class ClientSession: ConnectionDelegate {
     var inquiry: (any AuthInquiry)?
     /// Milliseconds of the monotonic clock when the provider is asked no more.
     var askUntil: UInt64 = 0
+    /// The session closes when the client has answered the error data of a refusal.
+    var endsAfterRefusal = false
     // The server behind
     var backend: Connection?
     var backendDialog: (any BackendDialog)?

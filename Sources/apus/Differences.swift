@@ -86,6 +86,10 @@ enum Differences {
                 "Each command counts for itself."
             ),
             (
+                "A client may give any number of commands before it logs in.",
+                "1000, lines of an authentication exchange included (`max_commands`)."
+            ),
+            (
                 "There are no password files; EXTERNAL is for the authentication service to judge.",
                 "So it is with `auth_http`. With `auth_passwd_file`, EXTERNAL is refused unless a verified client certificate names the user."
             ),
