@@ -16,6 +16,7 @@ enum FuzzTarget: String, CaseIterable {
     case passwordFile = "password-file"
     case hashMessage = "hash-message"
     case proxyHeader = "proxy-header"
+    case sasl
 
     static let chosen: FuzzTarget = {
         guard let name = getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }),
@@ -39,6 +40,7 @@ enum FuzzTarget: String, CaseIterable {
         case .passwordFile: fuzzPasswordFile(input)
         case .hashMessage: fuzzHashMessage(input)
         case .proxyHeader: fuzzProxyHeader(input)
+        case .sasl: fuzzSASL(input)
         }
     }
 }
