@@ -51,6 +51,7 @@ extension Master {
     func finish() -> Never {
         for generation in [current, pending].compactMap({ $0 }) { generation.pidFile.remove(log: log) }
         log.write(.notice, "exit")
+        current.logs.tellSuppressed()
         closeSockets()
         exit(0)
     }
