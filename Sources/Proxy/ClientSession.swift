@@ -133,6 +133,7 @@ final class ClientSession: ConnectionDelegate {
         } context: {
             self.record.appendContext(to: &$0)
         }
+        worker.settings.brokenPromise()
         failInternally(.internalError)
     }
 

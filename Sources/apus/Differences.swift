@@ -132,6 +132,10 @@ enum Differences {
                 "The master opens them and passes descriptors; the owner of a log file is not changed."
             ),
             (
+                "`env TZ=ZONE` does not change the time in the lines that workers log.",
+                "It does."
+            ),
+            (
                 "A reload tells the old workers to quit after 100 ms.",
                 "When every new worker has said that it accepts."
             ),
