@@ -6,6 +6,10 @@ public protocol ClientDialog {
     /// The most unconsumed input it needs to see; more counts as a command too long.
     var inputLimit: Int { get }
 
+    /// Set by the session when the client has used up its commands (`max_commands`): the next one that the parser
+    /// understands is not carried out, but answered with ``ClientAction/tooManyCommands(_:)``.
+    var refusesCommands: Bool { get set }
+
     /// How long the greeting waits. A client that speaks meanwhile hears ``spokeTooEarly()`` instead of it.
     var greetingDelay: Duration { get }
 
@@ -30,8 +34,8 @@ public protocol ClientDialog {
     /// What a log may show of input: enough to recognise a command, nothing that may be a password.
     func redacted(_ input: Span<UInt8>) -> [UInt8]
 
-    /// The credentials were refused: the reply. The dialog is back at its start (it may be closed anyway).
-    mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8]
+    /// The credentials were refused.
+    mutating func refused(_ refusal: Refusal) throws(Bug) -> RefusalStep
 
     /// The dialog with the server behind, for credentials that were accepted.
     func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog
@@ -66,12 +70,26 @@ public enum ClientAction {
     case invalid([UInt8])
     /// As ``invalid(_:)``, but close after it.
     case invalidAndClose([UInt8])
+    /// The command was understood, but it is one too many: send what an invalid command is answered with, and close.
+    case tooManyCommands([UInt8])
     /// Send and close.
     case replyAndClose([UInt8])
     /// Send, drop all input, do the TLS handshake, call ``ClientDialog/startedTLS(_:)``.
     case startTLS([UInt8])
     /// Ask the authentication provider.
     case authenticate(Credentials)
+    /// The client has answered the error data of a refusal: send. Close after it, or go on with the next command, as the
+    /// provider said.
+    case endRefusal([UInt8])
+}
+
+/// How a client hears of a refusal.
+public enum RefusalStep: Equatable, Sendable {
+    /// Send. The dialog is back at its start (it may be closed anyway).
+    case reply([UInt8])
+    /// Send error data, and hand the client's next line to ``ClientDialog/receive(_:)``, which answers it with
+    /// ``ClientAction/endRefusal(_:)``.
+    case errorData([UInt8])
 }
 
 /// A refusal of the authentication provider.
@@ -80,6 +98,10 @@ public struct Refusal: Equatable, Sendable {
     public var message: [UInt8]
     /// SMTP's reply code, when the provider gave one.
     public var code: [UInt8]?
+    /// What a client of XOAUTH2 or OAUTHBEARER is told before, Base64, when the provider gave it.
+    public var errorData: [UInt8]?
 
-    public init(message: [UInt8], code: [UInt8]? = nil) { (self.message, self.code) = (message, code) }
+    public init(message: [UInt8], code: [UInt8]? = nil, errorData: [UInt8]? = nil) {
+        (self.message, self.code, self.errorData) = (message, code, errorData)
+    }
 }

@@ -29,7 +29,7 @@ public struct SASLExchange: Sendable {
     /// The mechanism's name came alone.
     public func begin() -> SASLStep {
         switch mechanism {
-        case .plain: .challenge([])
+        case .plain, .xoauth2, .oauthBearer: .challenge([])
         // Clients of EXTERNAL are asked as those of LOGIN are, as nginx does it: "Username:".
         case .login, .external: .challenge("VXNlcm5hbWU6".bytes)
         case .cramMD5: .challenge(Base64.encode(salt.span))
@@ -39,7 +39,7 @@ public struct SASLExchange: Sendable {
     /// The mechanism's name came with an initial response. CRAM-MD5 has none: the server speaks first (RFC 2195 §2).
     public mutating func begin(with initialResponse: Span<UInt8>) -> SASLStep {
         switch mechanism {
-        case .plain, .login, .external: respond(initialResponse)
+        case .plain, .login, .external, .xoauth2, .oauthBearer: respond(initialResponse)
         case .cramMD5: .failed(note: nil)
         }
     }
@@ -52,6 +52,8 @@ public struct SASLExchange: Sendable {
             case .login: return try respondToLogin(response)
             case .cramMD5: return .authenticate(try SASLResponse.cramMD5(response, salt: salt))
             case .external: return .authenticate(try SASLResponse.external(response))
+            case .xoauth2: return .authenticate(try SASLResponse.xoauth2(response))
+            case .oauthBearer: return .authenticate(try SASLResponse.oauthBearer(response))
             }
         } catch {
             return .failed(note: error.note)

@@ -1,7 +1,7 @@
 /// The SASL mechanisms a client may use (RFC 4422).
 public enum SASLMechanism: CaseIterable, Sendable {
     // The order is the one they are advertised in.
-    case plain, login, cramMD5, external
+    case plain, login, cramMD5, external, xoauth2, oauthBearer
 
     public var name: StaticString {
         switch self {
@@ -9,6 +9,8 @@ public enum SASLMechanism: CaseIterable, Sendable {
         case .login: "LOGIN"
         case .cramMD5: "CRAM-MD5"
         case .external: "EXTERNAL"
+        case .xoauth2: "XOAUTH2"
+        case .oauthBearer: "OAUTHBEARER"
         }
     }
 
@@ -32,6 +34,8 @@ public struct SASLMechanisms: OptionSet, Sendable {
         case .login: self = .login
         case .cramMD5: self = .cramMD5
         case .external: self = .external
+        case .xoauth2: self = .xoauth2
+        case .oauthBearer: self = .oauthBearer
         }
     }
 
@@ -39,6 +43,8 @@ public struct SASLMechanisms: OptionSet, Sendable {
     public static var login: SASLMechanisms { SASLMechanisms(rawValue: 2) }
     public static var cramMD5: SASLMechanisms { SASLMechanisms(rawValue: 4) }
     public static var external: SASLMechanisms { SASLMechanisms(rawValue: 8) }
+    public static var xoauth2: SASLMechanisms { SASLMechanisms(rawValue: 16) }
+    public static var oauthBearer: SASLMechanisms { SASLMechanisms(rawValue: 32) }
 }
 
 /// Which mechanisms a `server` block shows and takes.
@@ -60,7 +66,8 @@ public struct SASLPolicy: Sendable {
     public func admits(_ mechanism: SASLMechanism, canVerifyDigests: Bool) -> Bool {
         switch mechanism {
         case .plain, .login: !isStrict || advertises(mechanism, canVerifyDigests: canVerifyDigests)
-        case .cramMD5, .external: advertises(mechanism, canVerifyDigests: canVerifyDigests)
+        case .cramMD5, .external, .xoauth2, .oauthBearer:
+            advertises(mechanism, canVerifyDigests: canVerifyDigests)
         }
     }
 

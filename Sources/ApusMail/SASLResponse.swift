@@ -83,11 +83,94 @@ public enum SASLResponse {
         }
     }
 
+    /// XOAUTH2: `user=LOGIN^Aauth=Bearer TOKEN^A^A`, where ^A is the byte 1; the words in any case, and either may be
+    /// empty (Google's and Microsoft's documentation of it).
+    public static func xoauth2(_ text: Span<UInt8>) throws(SASLFailure) -> Credentials {
+        try decode(text, orNote: "client sent invalid base64 encoding in AUTH XOAUTH2 command") {
+            (response: Span<UInt8>) throws(SASLFailure) in
+            guard response.begins(withAnyCaseOf: "USER="), let loginEnd = response.firstIndex(of: separator) else {
+                throw SASLFailure("client sent invalid login in AUTH XOAUTH2 command")
+            }
+            let login = response.extracting(5..<loginEnd)
+            guard !login.hasControlCharacter else {
+                throw SASLFailure("client sent invalid login in AUTH XOAUTH2 command")
+            }
+            let rest = response.extracting((loginEnd + 1)..<response.count)
+            guard let token = token(in: rest), rest.count == token.upperBound + 2,
+                rest[rest.count - 1] == separator
+            else { throw SASLFailure("client sent invalid token in AUTH XOAUTH2 command") }
+            return Credentials(method: .xoauth2, login: login.bytes, password: Secret(rest.extracting(token)))
+        }
+    }
+
+    /// OAUTHBEARER: `n,a=LOGIN,`, then fields ended by ^A, of which one is `auth=Bearer TOKEN` (RFC 7628 §3.1). Neither
+    /// login nor token may be empty.
+    public static func oauthBearer(_ text: Span<UInt8>) throws(SASLFailure) -> Credentials {
+        try decode(text, orNote: "client sent invalid base64 encoding in AUTH OAUTHBEARER command") {
+            (response: Span<UInt8>) throws(SASLFailure) in
+            guard response.starts(with: "n,a="), let loginEnd = response.firstIndex(of: 0x2C, from: 4),
+                let login = unescapedName(response.extracting(4..<loginEnd)), !login.isEmpty,
+                !login.span.hasControlCharacter, loginEnd + 1 < response.count, response[loginEnd + 1] == separator
+            else { throw SASLFailure("client sent invalid login in AUTH OAUTHBEARER command") }
+            var field = loginEnd + 2
+            while let fieldEnd = response.firstIndex(of: separator, from: field) {
+                let rest = response.extracting(field..<response.count)
+                if let token = token(in: rest), !token.isEmpty {
+                    return Credentials(
+                        method: .oauthbearer, login: login, password: Secret(rest.extracting(token)))
+                }
+                field = fieldEnd + 1
+            }
+            throw SASLFailure("client sent invalid token in AUTH OAUTHBEARER command")
+        }
+    }
+
+    /// What stands between the fields of the two bearer mechanisms.
+    private static var separator: UInt8 { 1 }
+
+    /// The token of a field `auth=Bearer TOKEN` at the front, which ends before the separator; nil when there is none.
+    private static func token(in fields: Span<UInt8>) -> Range<Int>? {
+        guard fields.begins(withAnyCaseOf: "AUTH=BEARER "), let end = fields.firstIndex(of: separator) else {
+            return nil
+        }
+        return fields.extracting(12..<end).hasControlCharacter ? nil : 12..<end
+    }
+
+    /// A `saslname`: `=2C` is a comma and `=3D` an equals sign, no other `=` may occur (RFC 5801 §4).
+    private static func unescapedName(_ name: Span<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var index = 0
+        while index < name.count {
+            guard name[index] == 0x3D else {
+                bytes.append(name[index])
+                index += 1
+                continue
+            }
+            let rest = name.extracting(index..<name.count)
+            if rest.starts(with: "=2C") {
+                bytes.append(0x2C)
+            } else if rest.starts(with: "=3D") {
+                bytes.append(0x3D)
+            } else {
+                return nil
+            }
+            index += 3
+        }
+        return bytes
+    }
+
     private static func decode<Result>(
         _ text: Span<UInt8>, orNote note: StaticString, _ read: (Span<UInt8>) throws(SASLFailure) -> Result
     ) throws(SASLFailure) -> Result {
         guard var decoded = Base64.decode(text) else { throw SASLFailure(note) }
         defer { decoded.withUnsafeMutableBytes { wipe($0) } }
         return try read(decoded.span)
+    }
+}
+
+extension Span where Element == UInt8 {
+    /// Whether the bytes begin with `text`, letters compared without their case; `text` is written in capitals.
+    fileprivate func begins(withAnyCaseOf text: StaticString) -> Bool {
+        count >= text.utf8CodeUnitCount && extracting(0..<text.utf8CodeUnitCount).spells(text)
     }
 }

@@ -31,6 +31,8 @@ package struct HTTPAuthAnswer: Equatable, Sendable {
     /// `Auth-Wait`, in seconds, when it is a number.
     package var wait: Int?
     package var errorCode: [UInt8]?
+    /// `Auth-Error-SASL`: error data for a client of XOAUTH2 or OAUTHBEARER.
+    package var errorData: [UInt8]?
     /// How many bytes follow the headers; nil when the connection cannot be used again after them.
     package var bodyLength: Int?
 }

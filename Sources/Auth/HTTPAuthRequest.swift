@@ -38,7 +38,7 @@ package struct HTTPAuthRequest {
         writer.line([.text("Auth-Method: "), .bytes(Array(credentials.method.rawValue.utf8))])
         writer.line([.text("Auth-User: "), .bytes(Escaping.escaped(credentials.login))])
         switch credentials.method {
-        case .plain:
+        case .plain, .xoauth2, .oauthbearer:
             writer.line([.text("Auth-Pass: "), .secret(Escaping.escaped(credentials.password))])
         case .apop, .cramMD5:
             writer.line([.text("Auth-Pass: "), .secret(Escaping.escaped(credentials.password))])

@@ -214,6 +214,8 @@ package struct HTTPAuthResponse {
             answer.wait = value.decimal() ?? answer.wait
         } else if name.spells("AUTH-ERROR-CODE") {
             answer.errorCode = value.bytes
+        } else if name.spells("AUTH-ERROR-SASL") {
+            answer.errorData = value.bytes
         } else if name.spells("CONTENT-LENGTH") {
             framing.contentLength(value)
         } else if name.spells("TRANSFER-ENCODING") {

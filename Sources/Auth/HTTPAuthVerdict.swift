@@ -23,7 +23,9 @@ package struct HTTPAuthVerdict {
         }
         let pause = answer.wait.map { min($0, Self.longestPause) } ?? 0
         if let message = answer.refusal {
-            let refusal = Refusal(message: message, code: answer.errorCode.flatMap { $0.isEmpty ? nil : $0 })
+            let refusal = Refusal(
+                message: message, code: answer.errorCode.flatMap { $0.isEmpty ? nil : $0 },
+                errorData: method.givesToken ? answer.errorData.flatMap { $0.isEmpty ? nil : $0 } : nil)
             return .refused(refusal, delay: pause > 0 ? .seconds(pause) : nil, user: answer.user)
         }
         guard answer.status.isSuccess else { return failed(answer, statusParts(answer.status)) }
@@ -36,7 +38,7 @@ package struct HTTPAuthVerdict {
         guard !answer.server.isEmpty, !answer.port.isEmpty else {
             return failed(answer, [.text(" did not send server or port")])
         }
-        let isPasswordKnown = method == .plain || method == .none
+        let isPasswordKnown = method.givesPassword || method == .none
         guard !requiresPassword || isPasswordKnown || answer.password != nil else {
             return failed(answer, [.text(" did not send password")])
         }
@@ -57,6 +59,7 @@ package struct HTTPAuthVerdict {
         if let user = answer.user, user.span.hasControlCharacter { return "Auth-User" }
         if let password = answer.password, password.withBytes({ $0.hasControlCharacter }) { return "Auth-Pass" }
         if let code = answer.errorCode, code.span.hasControlCharacter { return "Auth-Error-Code" }
+        if let data = answer.errorData, data.span.hasControlCharacter { return "Auth-Error-SASL" }
         return nil
     }
 

@@ -80,7 +80,8 @@ package struct PasswdFile: Sendable {
             case .cramMD5, .apop: hash.admits(digest: request.password, of: request.salt, method: request.method)
             // The worker has compared the certificate's name; here it is seen that there is such a user.
             case .external: true
-            case .none: false
+            // The worker does not ask.
+            case .none, .xoauth2, .oauthbearer: false
             }
         guard let entry, isGood, entry.admits(clientAt: request.clientAddress) else {
             return .refused(hasDelay: entry?.hasDelay ?? true)

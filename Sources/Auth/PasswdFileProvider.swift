@@ -51,6 +51,7 @@ package final class PasswdFileProvider: AuthProvider {
         let credentials = request.credentials
         switch credentials.method {
         case .none: return isRelay ? acceptance(HashAnswer.Accepted(), .none) : Self.refusal()
+        case .xoauth2, .oauthbearer: return Self.refusal("Tokens are not supported, use a password.")
         case .external: return Self.isCertified(request) ? nil : Self.refusal()
         case .plain, .cramMD5, .apop:
             // Nobody has such a one, and it would not fit a request.
@@ -85,7 +86,7 @@ package final class PasswdFileProvider: AuthProvider {
             return .failed(
                 AuthFailure(Array("no server behind for this user: neither host and port nor proxy_pass".utf8)))
         }
-        let isPasswordKnown = method == .plain || method == .none || accepted.password != nil
+        let isPasswordKnown = method.givesPassword || method == .none || accepted.password != nil
         guard isPasswordKnown || !requiresPassword else {
             return .failed(AuthFailure(Array("no password for the server behind: this user's entry has no pass".utf8)))
         }
@@ -95,9 +96,8 @@ package final class PasswdFileProvider: AuthProvider {
     }
 
     /// Without a delay the session ends: guessing takes a connection for each attempt, or two seconds.
-    private static func refusal(hasDelay: Bool = true) -> Verdict {
-        .refused(
-            Refusal(message: Array("Authentication failed.".utf8)), delay: hasDelay ? refusalDelay : nil, user: nil)
+    private static func refusal(_ text: String = "Authentication failed.", hasDelay: Bool = true) -> Verdict {
+        .refused(Refusal(message: Array(text.utf8)), delay: hasDelay ? refusalDelay : nil, user: nil)
     }
 }
 

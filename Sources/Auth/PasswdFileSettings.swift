@@ -29,7 +29,7 @@ package struct PasswdFileSettings: SettingsBlock {
                 there), `nologin`, `nodelay`, `allow_nets=` (addresses or networks separated by commas, `local` for UNIX \
                 sockets); `proxy` and `userdb_...` are ignored. An entry with any other field is not used and an error \
                 is logged. User names are compared exactly. CRAM-MD5 and APOP work for `PLAIN` entries only. EXTERNAL \
-                needs a verified client certificate whose common name is the login. Hashes are computed by helper \
+                needs a verified client certificate whose common name is the login; XOAUTH2 and OAUTHBEARER are refused. Hashes are computed by helper \
                 processes, so that slow ones do not hold the workers up; without a master (`master_process off`) there are none, \
                 and the directive is refused. A changed file is noticed within a second or \
                 two, without a reload. Relative names are relative to the directory of the configuration file. Every \

@@ -105,7 +105,7 @@ package enum PasswordHash: Equatable, Sendable {
             switch method {
             case .cramMD5: MD5.hmac(key: stored, salt)
             case .apop: MD5.digest([.bytes(salt), .secret(stored)])
-            case .plain, .external, .none: []
+            case .plain, .external, .none, .xoauth2, .oauthbearer: []
             }
         return isPlain && !expected.isEmpty && Secret(MD5.hexadecimal(expected)) == digest
     }

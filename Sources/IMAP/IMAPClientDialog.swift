@@ -7,11 +7,14 @@ struct IMAPClientDialog: ClientDialog {
         /// AUTHENTICATE has sent a challenge.
         case exchange(SASLExchange)
         /// The credentials are with the provider; the parser keeps the tag.
-        case verdict
+        case verdict(AuthenticationMethod)
+        /// The client was sent error data.
+        case refusal(SASLRefusal)
         /// STARTTLS was accepted.
         case handshake
     }
 
+    var refusesCommands = false
     private let service: IMAPService
     private var client: ClientFacts
     private var stage = Stage.commands
@@ -32,10 +35,8 @@ struct IMAPClientDialog: ClientDialog {
     }
 
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> ClientStep {
-        let exchange: SASLExchange?
         switch stage {
-        case .commands: exchange = nil
-        case .exchange(let begun): exchange = begun
+        case .commands, .exchange, .refusal: break
         case .verdict: throw Bug("no input is read while credentials are checked")
         case .handshake: throw Bug("no input is read before the TLS handshake")
         }
@@ -46,10 +47,18 @@ struct IMAPClientDialog: ClientDialog {
             return ClientStep(consumed: 0, .reply("+ OK\r\n".bytes))
         case .refused(let length, let announcesLiteral):
             let reply = invalid
-            backToCommands()
+            defer { backToCommands() }
+            if case .refusal = stage, !announcesLiteral { return ClientStep(consumed: length, .endRefusal(reply)) }
             return ClientStep(consumed: length, announcesLiteral ? .invalidAndClose(reply) : .invalid(reply))
+        case .complete(let length) where refusesCommands:
+            return ClientStep(consumed: length, .tooManyCommands(invalid))
         case .complete(let length):
-            var step = if let exchange { respond(input, in: exchange) } else { try perform(input) }
+            var step =
+                switch stage {
+                case .exchange(let exchange): respond(input, in: exchange)
+                case .refusal(let refusal): acknowledge(input, refusal)
+                case .commands, .verdict, .handshake: try perform(input)
+                }
             step.consumed = length
             return step
         }
@@ -68,11 +77,15 @@ struct IMAPClientDialog: ClientDialog {
         return input.extracting(0..<end).bytes + (end < input.count ? " ...".bytes : [])
     }
 
-    mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8] {
-        guard case .verdict = stage else { throw Bug("a refusal answers credentials") }
+    mutating func refused(_ refusal: Refusal) throws(Bug) -> RefusalStep {
+        guard case .verdict(let method) = stage else { throw Bug("a refusal answers credentials") }
         let reply = prefix + "NO ".bytes + refusal.message + "\r\n".bytes
-        backToCommands()
-        return reply
+        guard let refusal = SASLRefusal(refusal, of: method, reply: reply) else {
+            backToCommands()
+            return .reply(reply)
+        }
+        awaitResponse(in: .refusal(refusal))
+        return .errorData(continuation(refusal.errorData))
     }
 
     func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog {
@@ -115,9 +128,7 @@ struct IMAPClientDialog: ClientDialog {
         guard !user.isEmpty, !user.contains(where: { $0 == 0 || $0 == 0x0D || $0 == 0x0A }),
             password.withBytes({ $0.firstIndex(of: 0) }) == nil
         else { return answer(invalid) }
-        stage = .verdict
-        return ClientStep(
-            consumed: 0, .authenticate(Credentials(method: .plain, login: user, password: password)))
+        return check(Credentials(method: .plain, login: user, password: password))
     }
 
     /// AUTHENTICATE (RFC 9051 §6.2.2), with the initial response of RFC 4959.
@@ -141,21 +152,39 @@ struct IMAPClientDialog: ClientDialog {
         return goOn(exchange, step)
     }
 
+    /// The client's answer to error data.
+    private mutating func acknowledge(_ input: Span<UInt8>, _ refusal: SASLRefusal) -> ClientStep {
+        let invalid = self.invalid
+        let reply = parser.arguments.first?.read(in: input) { refusal.reply(to: $0, orElse: invalid) } ?? invalid
+        backToCommands()
+        return ClientStep(consumed: 0, .endRefusal(reply))
+    }
+
     private mutating func goOn(_ exchange: SASLExchange, _ step: SASLStep) -> ClientStep {
         switch step {
         case .challenge(let text):
-            stage = .exchange(exchange)
-            parser = CommandParser(responseTo: parser.tag, bufferSize: service.clientBuffer)
-            return ClientStep(consumed: 0, .reply("+ ".bytes + text + "\r\n".bytes))
+            awaitResponse(in: .exchange(exchange))
+            return ClientStep(consumed: 0, .reply(continuation(text)))
         case .authenticate(let credentials):
-            stage = .verdict
-            return ClientStep(consumed: 0, .authenticate(credentials))
+            return check(credentials)
         case .failed(let note):
             return answer(invalid, note: note)
         }
     }
 
+    private mutating func awaitResponse(in stage: Stage) {
+        self.stage = stage
+        parser = CommandParser(responseTo: parser.tag, bufferSize: service.clientBuffer)
+    }
+
+    private mutating func check(_ credentials: Credentials) -> ClientStep {
+        stage = .verdict(credentials.method)
+        return ClientStep(consumed: 0, .authenticate(credentials))
+    }
+
     // MARK: Replies
+
+    private func continuation(_ text: [UInt8]) -> [UInt8] { "+ ".bytes + text + "\r\n".bytes }
 
     /// The tag and a space; `* ` when no tag was read.
     private var prefix: [UInt8] { parser.tag ?? "* ".bytes }

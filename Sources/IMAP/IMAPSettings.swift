@@ -14,10 +14,11 @@ struct IMAPSettings: SettingsBlock {
                 "imap_auth", in: [.mail, .server], \.mechanisms,
                 [
                     ("plain", .plain), ("login", .login), ("cram-md5", .cramMD5), ("external", .external),
+                    ("xoauth2", .xoauth2), ("oauthbearer", .oauthBearer),
                 ],
                 """
-                The SASL mechanisms shown to IMAP clients. CRAM-MD5 and EXTERNAL are taken only when listed; PLAIN, LOGIN \
-                and the LOGIN command always, unless `auth_strict` is on (`plain` then stands for the command too).
+                The SASL mechanisms shown to IMAP clients. CRAM-MD5, EXTERNAL, XOAUTH2 and OAUTHBEARER are taken only \
+                when listed; PLAIN, LOGIN and the LOGIN command always, unless `auth_strict` is on (`plain` then stands for the command too).
                 """),
             .list(
                 "imap_capabilities", in: [.mail, .server], \.capabilities, placeholder: "capability ...",

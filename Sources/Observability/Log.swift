@@ -7,6 +7,8 @@ package final class Log {
     struct Entry {
         let target: LogTarget
         let level: LogLevel
+        /// Shared by all copies of the entry.
+        var limit: RateLimit?
     }
 
     /// The most verbose level of the list.
@@ -42,13 +44,8 @@ package final class Log {
         context: ((inout LogLine) -> Void)? = nil
     ) {
         guard admits(level) else { return }
-        var line = LogLine()
         environment.clock.tick()
-        environment.clock.appendStamp(to: &line)
-        line.append(" [")
-        line.append(level.name)
-        line.append("] ")
-        appendProcess(to: &line)
+        var line = beginLine(level)
         let textStart = line.count
         if connection != 0 {
             line.append("*")
@@ -78,7 +75,7 @@ package final class Log {
 
     /// The same targets, each taking every level: what `debug_connection` asks for.
     package func forcingDebug() -> Log {
-        Log(entries.map { Entry(target: $0.target, level: .debug) }, environment)
+        Log(entries.map { Entry(target: $0.target, level: .debug, limit: $0.limit) }, environment)
     }
 
     /// The first file of the list alone: where a worker says its last word.
@@ -89,6 +86,17 @@ package final class Log {
     var firstFile: LogFile? {
         for entry in entries { if let file = entry.target as? LogFile { return file } }
         return nil
+    }
+
+    /// `TIME [LEVEL] PID#TID: `
+    private func beginLine(_ level: LogLevel) -> LogLine {
+        var line = LogLine()
+        environment.clock.appendStamp(to: &line)
+        line.append(" [")
+        line.append(level.name)
+        line.append("] ")
+        appendProcess(to: &line)
+        return line
     }
 
     private func appendProcess(to line: inout LogLine) {
@@ -104,11 +112,53 @@ package final class Log {
         var isOnConsole = false
         for entry in entries {
             guard level <= entry.level else { break }
-            line.withBytes { entry.target.write($0, level, environment) }
             if entry.target.isStandardError { isOnConsole = true }
+            guard admits(level, in: entry) else { continue }
+            line.withBytes { entry.target.write($0, level, environment) }
         }
         guard environment.copiesToConsole, level <= .warning, !isOnConsole else { return }
         Console.write(level, text: line.bytes.dropFirst(textStart))
+    }
+
+    // MARK: Rate limits
+
+    /// Whether the entry's rate leaves room for a line.
+    private func admits(_ level: LogLevel, in entry: Entry) -> Bool {
+        guard let limit = entry.limit else { return true }
+        let second = environment.clock.seconds
+        tellSuppressed(in: entry, before: second)
+        switch limit.take(level, at: second) {
+        case .write: return true
+        case .suppress: return false
+        case .suppressFirst:
+            tellNextSecond(in: entry, of: second)
+            return false
+        }
+    }
+
+    private func tellNextSecond(in entry: Entry, of second: Int) {
+        environment.nextSecond? { [self] in
+            environment.clock.tick()
+            // The loop's clock is not the wall's: its second may be over before ours is.
+            if environment.clock.seconds == second { return tellNextSecond(in: entry, of: second) }
+            tellSuppressed(in: entry, before: environment.clock.seconds)
+        }
+    }
+
+    /// Tells what was suppressed in earlier seconds; in this one too when `second` is nil.
+    private func tellSuppressed(in entry: Entry, before second: Int?) {
+        guard let limit = entry.limit, let (count, level) = limit.takeSuppressed(at: second) else { return }
+        var line = beginLine(level)
+        line.append(count)
+        line.append(count == 1 ? " message suppressed by rate=" : " messages suppressed by rate=")
+        line.append(limit.linesPerSecond)
+        line.end()
+        line.withBytes { entry.target.write($0, level, environment) }
+    }
+
+    /// Tells what was suppressed up to now: the process ends.
+    func tellSuppressed() {
+        for entry in entries { tellSuppressed(in: entry, before: nil) }
     }
 }
 

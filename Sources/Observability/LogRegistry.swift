@@ -45,7 +45,10 @@ package final class LogRegistry {
     package func open(_ settings: LogSettings) throws(ConfigError) -> Log {
         if let known = lists[settings] { return known }
         var entries: [Log.Entry] = []
-        for line in settings.lines { entries.append(Log.Entry(target: try target(of: line), level: line.level)) }
+        for line in settings.lines {
+            let limit = line.rate.map { RateLimit(linesPerSecond: $0) }
+            entries.append(Log.Entry(target: try target(of: line), level: line.level, limit: limit))
+        }
         let log = Log(entries, environment)
         lists[settings] = log
         return log
@@ -80,6 +83,11 @@ package final class LogRegistry {
         case .failure(let error):
             throw ConfigError("open() \"\(path)\" failed \(error.suffix)")
         }
+    }
+
+    /// Tells every log what its rate has suppressed; to be called before a process ends.
+    package func tellSuppressed() {
+        for log in lists.values { log.tellSuppressed() }
     }
 
     // MARK: Reopening

@@ -13,8 +13,12 @@ package struct LogSettings: SettingsBlock, Hashable {
     package struct Line: Hashable, Sendable {
         package let target: Target
         package let level: LogLevel
+        /// The most lines a second; nil for any number.
+        package let rate: Int?
 
-        package init(_ target: Target, _ level: LogLevel) { (self.target, self.level) = (target, level) }
+        package init(_ target: Target, _ level: LogLevel, rate: Int? = nil) {
+            (self.target, self.level, self.rate) = (target, level, rate)
+        }
 
         var isFile: Bool {
             switch target {
@@ -34,20 +38,23 @@ package struct LogSettings: SettingsBlock, Hashable {
     package static var directives: [Directive<LogSettings>] {
         [
             Directive(
-                "error_log", in: [.main, .mail, .server], arguments: .atLeast(1), placeholder: "target [level]",
+                "error_log", in: [.main, .mail, .server], arguments: .atLeast(1),
+                placeholder: "target [level] [rate=number]",
                 default: "/var/log/apus/error.log error", repetition: .accumulates,
                 """
                 Where messages go, and how grave they have to be. The target is a file (relative names are joined with \
                 the prefix), `stderr`, `memory:SIZE` for a ring in memory, or \
                 `syslog:server=ADDRESS[,facility=NAME][,tag=NAME][,nohostname]`. Levels are, in decreasing severity, \
                 `emerg`, `alert`, `crit`, `error` (the default), `warn`, `notice`, `info` and `debug`. The directive may \
-                be repeated; each log gets every message its level admits. A `mail` or `server` block with a line of \
+                be repeated; each log gets every message its level admits. With `rate=` it takes no more than so many messages \
+                a second from each process, `emerg` and `alert` excepted, and when the second is over one line tells \
+                how many were suppressed; without it, or with 0, there is no such limit. A `mail` or `server` block with a line of \
                 its own uses only its own. If no line of the main block names a file or `stderr`, the built-in log \
                 file is added at level `error`.
                 """
             ) { use throws(ConfigError) in
                 let target = try readTarget(use)
-                let line = Line(target, try readLevel(use))
+                let line = try readLine(target, use)
                 let isFirst = use.isFirst
                 return { settings in
                     if isFirst { settings.lines = [] }
@@ -93,13 +100,17 @@ package struct LogSettings: SettingsBlock, Hashable {
         return overflow ? nil : bytes
     }
 
-    private static func readLevel(_ use: borrowing DirectiveUse) throws(ConfigError) -> LogLevel {
+    private static func readLine(_ target: Target, _ use: borrowing DirectiveUse) throws(ConfigError) -> Line {
         let classes = ["core", "alloc", "mutex", "event", "http", "mail", "stream"].map { "debug_" + $0 }
         var level: LogLevel?
         var isClass = false
+        var rate: Int?
         for word in use.arguments.dropFirst() {
             let text = word.text
-            if let named = LogLevel(name: text) {
+            if text.hasPrefix("rate=") {
+                guard rate == nil else { throw use.error("duplicate log rate \"\(text)\"") }
+                rate = try readRate(use, text)
+            } else if let named = LogLevel(name: text) {
                 guard level == nil else { throw use.error("duplicate log level \"\(text)\"") }
                 level = named
             } else if classes.contains(text), level == nil || isClass {
@@ -109,6 +120,16 @@ package struct LogSettings: SettingsBlock, Hashable {
                 throw use.error("invalid log level \"\(text)\"")
             }
         }
-        return level ?? .error
+        return Line(target, level ?? .error, rate: rate == 0 ? nil : rate)
+    }
+
+    /// `rate=NUMBER`, with an `m/s` behind it if one likes, as Angie writes it.
+    private static func readRate(_ use: borrowing DirectiveUse, _ text: String) throws(ConfigError) -> Int {
+        let number = text.dropFirst("rate=".utf8.count)
+        let digits = number.hasSuffix("m/s") ? number.dropLast(3) : number
+        guard let rate = ConfigValue.number(Array(digits.utf8)) else {
+            throw use.error("invalid log rate \"\(text)\"")
+        }
+        return rate
     }
 }

@@ -9,11 +9,14 @@ struct POP3ClientDialog: ClientDialog {
         /// AUTH has sent a challenge.
         case exchange(SASLExchange)
         /// The credentials are with the provider.
-        case verdict
+        case verdict(AuthenticationMethod)
+        /// The client was sent error data.
+        case refusal(SASLRefusal)
         /// STLS was accepted.
         case handshake
     }
 
+    var refusesCommands = false
     private let service: POP3Service
     private var client: ClientFacts
     /// The greeting had one: APOP without is a digest of something the client has not seen.
@@ -39,7 +42,7 @@ struct POP3ClientDialog: ClientDialog {
 
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> ClientStep {
         switch stage {
-        case .start, .user, .exchange: break
+        case .start, .user, .exchange, .refusal: break
         case .verdict: throw Bug("no input is read while credentials are checked")
         case .handshake: throw Bug("no input is read before the TLS handshake")
         }
@@ -47,8 +50,11 @@ struct POP3ClientDialog: ClientDialog {
         case .needMoreInput:
             return ClientStep(consumed: 0, .needMoreInput)
         case .refused(let length):
-            backToStart()
+            defer { backToStart() }
+            if case .refusal = stage { return ClientStep(consumed: length, .endRefusal(Self.invalid)) }
             return ClientStep(consumed: length, .invalid(Self.invalid))
+        case .complete(let length) where refusesCommands:
+            return ClientStep(consumed: length, .tooManyCommands(Self.invalid))
         case .complete(let length):
             var step = try perform(input)
             step.consumed = length
@@ -67,10 +73,14 @@ struct POP3ClientDialog: ClientDialog {
         }
     }
 
-    mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8] {
-        guard case .verdict = stage else { throw Bug("a refusal answers credentials") }
-        backToStart()
-        return "-ERR ".bytes + refusal.message + "\r\n".bytes
+    mutating func refused(_ refusal: Refusal) throws(Bug) -> RefusalStep {
+        guard case .verdict(let method) = stage else { throw Bug("a refusal answers credentials") }
+        let reply = "-ERR ".bytes + refusal.message + "\r\n".bytes
+        guard let refusal = SASLRefusal(refusal, of: method, reply: reply) else {
+            backToStart()
+            return .reply(reply)
+        }
+        return .errorData(askFor(refusal.errorData, in: .refusal(refusal)))
     }
 
     func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog {
@@ -87,6 +97,7 @@ struct POP3ClientDialog: ClientDialog {
         case .start: return try performAtStart(input)
         case .user(let name): return try perform(input, asUser: name)
         case .exchange(let begun): return respond(input, in: begun)
+        case .refusal(let refusal): return acknowledge(input, refusal)
         case .verdict, .handshake: throw Bug("a line is read before the login")
         }
     }
@@ -174,17 +185,30 @@ struct POP3ClientDialog: ClientDialog {
         return goOn(exchange, step)
     }
 
+    /// The client's answer to error data.
+    private mutating func acknowledge(_ input: Span<UInt8>, _ refusal: SASLRefusal) -> ClientStep {
+        let response = parser.arguments.first
+        let reply = response.map { refusal.reply(to: input.extracting($0), orElse: Self.invalid) } ?? Self.invalid
+        backToStart()
+        return ClientStep(consumed: 0, .endRefusal(reply))
+    }
+
     private mutating func goOn(_ exchange: SASLExchange, _ step: SASLStep) -> ClientStep {
         switch step {
         case .challenge(let text):
-            stage = .exchange(exchange)
-            parser = .response
-            return ClientStep(consumed: 0, .reply("+ ".bytes + text + "\r\n".bytes))
+            return ClientStep(consumed: 0, .reply(askFor(text, in: .exchange(exchange))))
         case .authenticate(let credentials):
             return check(credentials)
         case .failed(let note):
             return refuse(note: note)
         }
+    }
+
+    /// The continuation that asks for another line.
+    private mutating func askFor(_ text: [UInt8], in stage: Stage) -> [UInt8] {
+        self.stage = stage
+        parser = .response
+        return "+ ".bytes + text + "\r\n".bytes
     }
 
     // MARK: Replies
@@ -205,7 +229,7 @@ struct POP3ClientDialog: ClientDialog {
     }
 
     private mutating func check(_ credentials: Credentials) -> ClientStep {
-        stage = .verdict
+        stage = .verdict(credentials.method)
         return ClientStep(consumed: 0, .authenticate(credentials))
     }
 

@@ -11,10 +11,13 @@ struct POP3Settings: SettingsBlock {
         [
             .mask(
                 "pop3_auth", in: [.mail, .server], \.methods,
-                [("plain", .plain), ("apop", .apop), ("cram-md5", .cramMD5), ("external", .external)],
+                [
+                    ("plain", .plain), ("apop", .apop), ("cram-md5", .cramMD5), ("external", .external),
+                    ("xoauth2", .xoauth2), ("oauthbearer", .oauthBearer),
+                ],
                 """
-                The methods shown to POP3 clients; `plain` stands for USER and PASS, PLAIN and LOGIN. APOP, CRAM-MD5 and \
-                EXTERNAL are taken only when listed; the others always, unless `auth_strict` is on.
+                The methods shown to POP3 clients; `plain` stands for USER and PASS, PLAIN and LOGIN, which \
+                are always taken unless `auth_strict` is on. The others are taken only when listed.
                 """),
             .list(
                 "pop3_capabilities", in: [.mail, .server], \.capabilities, placeholder: "capability ...",
@@ -33,6 +36,8 @@ struct POP3Methods: OptionSet, Sendable {
     static var apop: POP3Methods { POP3Methods(rawValue: 2) }
     static var cramMD5: POP3Methods { POP3Methods(rawValue: 4) }
     static var external: POP3Methods { POP3Methods(rawValue: 8) }
+    static var xoauth2: POP3Methods { POP3Methods(rawValue: 16) }
+    static var oauthBearer: POP3Methods { POP3Methods(rawValue: 32) }
 
     /// The SASL mechanisms they stand for; there is no word of its own for LOGIN.
     var mechanisms: SASLMechanisms {
@@ -40,6 +45,8 @@ struct POP3Methods: OptionSet, Sendable {
         if contains(.plain) { mechanisms.formUnion([.plain, .login]) }
         if contains(.cramMD5) { mechanisms.insert(.cramMD5) }
         if contains(.external) { mechanisms.insert(.external) }
+        if contains(.xoauth2) { mechanisms.insert(.xoauth2) }
+        if contains(.oauthBearer) { mechanisms.insert(.oauthBearer) }
         return mechanisms
     }
 }

@@ -118,6 +118,12 @@ package enum Process {
         guard linux_set_limit(CInt(RLIMIT_CORE.rawValue), UInt(byteCount)) == 0 else { throw .last("setrlimit") }
     }
 
+    /// Stops until SIGCONT, so that a debugger can be attached.
+    package static func stop() { _ = raise(SIGSTOP) }
+
+    /// Ends with SIGABRT and, where the limit admits it, a core file.
+    package static func abort() { Glibc.abort() }
+
     package static func setPriority(_ priority: Int) throws(SystemError) {
         guard linux_set_priority(CInt(clamping: priority)) == 0 else { throw .last("setpriority") }
     }

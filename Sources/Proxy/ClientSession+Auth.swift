@@ -104,20 +104,32 @@ extension ClientSession {
 
     private func answer(_ refusal: Refusal, goesOn: Bool) {
         do throws(Bug) {
-            guard let text = try dialog?.refused(refusal) else { throw Bug("a refusal answers a dialog") }
-            guard goesOn else {
-                replyAndClose(text, .authRefused)
-                return
+            guard let step = try dialog?.refused(refusal) else { throw Bug("a refusal answers a dialog") }
+            switch step {
+            case .reply(let text) where !goesOn: replyAndClose(text, .authRefused)
+            case .reply(let text): try resume(saying: text)
+            case .errorData(let text):
+                endsAfterRefusal = !goesOn
+                try resume(saying: text)
             }
-            stage = .commands
-            record.activity = "in auth state"
-            restartTimer()
-            isWaitingForInput = input.isEmpty
-            reply(text)
-            if stage == .commands { try readCommands() }
         } catch {
             broken(error)
         }
+    }
+
+    /// Back to commands after a refusal, with a fresh timer.
+    private func resume(saying text: [UInt8]) throws(Bug) {
+        stage = .commands
+        record.activity = "in auth state"
+        restartTimer()
+        isWaitingForInput = input.isEmpty
+        reply(text)
+        if stage == .commands { try readCommands() }
+    }
+
+    /// The client has answered the error data of a refusal.
+    func endRefusal(_ text: [UInt8]) {
+        if endsAfterRefusal { replyAndClose(text, .authRefused) } else { reply(text) }
     }
 
     private func pause(_ delay: Duration, then action: @escaping () -> Void) {

@@ -39,11 +39,7 @@ extension ClientSession {
     private func makeBackendDialog(_ acceptance: Acceptance) throws(Bug) -> any BackendDialog {
         guard let dialog, let request else { throw Bug("a login has a client") }
         let method = request.credentials.method
-        let own: Secret? =
-            switch method {
-            case .plain: request.credentials.password
-            case .apop, .cramMD5, .external, .none: nil
-            }
+        let own = method.givesPassword ? request.credentials.password : nil
         return try dialog.makeBackendDialog(
             BackendLogin(
                 user: record.login, password: acceptance.password ?? own, clientAddress: record.clientAddress,

@@ -53,9 +53,11 @@ extension ClientSession {
             isWaitingForInput = true
             return
         }
+        dialog.refusesCommands = commandCount >= server.settings.maxCommands
         self.dialog = nil  // one owner: the dialog is changed in place
         let step = try input.withBytes { bytes throws(Bug) in try dialog.receive(bytes) }
         self.dialog = dialog
+        countCommand(step)
         guard step.consumed >= 0, step.consumed <= input.count else { throw Bug("a dialog uses up what is there") }
         if let text = step.note {
             if let quoted = step.quoting { note(.info, text, quoting: quoted) } else { note(.info, text) }
@@ -77,9 +79,24 @@ extension ClientSession {
         case .reply(let bytes): reply(bytes)
         case .invalid(let bytes): countInvalid(bytes, thenClose: false)
         case .invalidAndClose(let bytes): countInvalid(bytes, thenClose: true)
+        case .tooManyCommands(let bytes):
+            note(.info, "client sent too many commands")
+            replyAndClose(bytes, .tooManyCommands)
         case .replyAndClose(let bytes): replyAndClose(bytes, .clientQuit)
         case .startTLS(let bytes): try startTLS(bytes)
         case .authenticate(let credentials): authenticate(credentials)
+        case .endRefusal(let bytes): endRefusal(bytes)
+        }
+    }
+
+    /// Counts what the parser understood, lines of an exchange included, for `max_commands`; what it refused counts for
+    /// `max_errors`.
+    private func countCommand(_ step: ClientStep) {
+        switch step.action {
+        case .needMoreInput, .invalid, .invalidAndClose, .tooManyCommands: break
+        case .reply, .replyAndClose, .startTLS, .authenticate, .endRefusal:
+            // A step that uses nothing up is amid a command.
+            if step.consumed > 0 { commandCount += 1 }
         }
     }
 

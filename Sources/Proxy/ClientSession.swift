@@ -49,6 +49,7 @@ final class ClientSession: ConnectionDelegate {
     /// The dialog has seen all input and wants more.
     var isWaitingForInput = true
     var invalidCommandCount = 0
+    var commandCount = 0
     var timer: TimerHandle?
     var replyTimer: TimerHandle?
     let challenge: Challenge
@@ -60,6 +61,8 @@ final class ClientSession: ConnectionDelegate {
     var inquiry: (any AuthInquiry)?
     /// Milliseconds of the monotonic clock when the provider is asked no more.
     var askUntil: UInt64 = 0
+    /// The session closes when the client has answered the error data of a refusal.
+    var endsAfterRefusal = false
     // The server behind
     var backend: Connection?
     var backendDialog: (any BackendDialog)?
@@ -138,6 +141,7 @@ final class ClientSession: ConnectionDelegate {
         } context: {
             self.record.appendContext(to: &$0)
         }
+        worker.settings.brokenPromise()
         failInternally(.internalError)
     }
 

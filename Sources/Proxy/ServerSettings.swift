@@ -9,6 +9,7 @@ package struct ServerSettings: SettingsBlock {
     /// Empty: the machine's host name.
     package var serverName: [UInt8] = []
     package var maxErrors = 5
+    package var maxCommands = 1000
     package var isStrict = false
     /// `proxy`: read and without effect, as in nginx.
     package var isProxy = false
@@ -43,6 +44,13 @@ package struct ServerSettings: SettingsBlock {
                 """
                 The number of commands that cannot be understood after which the connection is closed. Commands that are \
                 well formed but not allowed do not count. 0 is taken as 1.
+                """),
+            Directive(
+                "max_commands", in: [.mail, .server], \.maxCommands, .number,
+                """
+                The number of commands a client may give before it is logged in, lines of an authentication exchange \
+                included. The next one is answered like one that cannot be understood, and the connection is closed. \
+                Commands that cannot be understood count for `max_errors` instead.
                 """),
             Directive(
                 "auth_strict", in: [.mail, .server], \.isStrict, .flag,

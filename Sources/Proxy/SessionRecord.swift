@@ -16,6 +16,7 @@ struct SessionRecord {
         case spokeTooEarly = "client_too_early"
         case tooLong = "command_too_long"
         case tooManyErrors = "max_errors"
+        case tooManyCommands = "max_commands"
         case authRefused = "auth_refused"
         case authFailed = "auth_failed"
         case upstreamConnect = "upstream_connect"

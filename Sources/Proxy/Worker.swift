@@ -19,6 +19,8 @@ package final class Worker {
         package var acceptRetryDelay = Duration.milliseconds(500)
         /// Peers whose sessions are logged at debug level whatever the logs admit.
         package var isDebugged: (SocketAddress) -> Bool = { _ in false }
+        /// Called when one of our own promises was found broken, after that was logged (`debug_points`).
+        package var brokenPromise: () -> Void = {}
         package init() {}
     }
 

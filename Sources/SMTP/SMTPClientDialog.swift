@@ -7,11 +7,14 @@ struct SMTPClientDialog: ClientDialog {
         /// AUTH has sent a challenge.
         case exchange(SASLExchange)
         /// Credentials, or a recipient, are with the provider.
-        case verdict
+        case verdict(AuthenticationMethod)
+        /// The client was sent error data.
+        case refusal(SASLRefusal)
         /// STARTTLS was accepted.
         case handshake
     }
 
+    var refusesCommands = false
     private let service: SMTPService
     private var client: ClientFacts
     private var stage = Stage.commands
@@ -41,16 +44,19 @@ struct SMTPClientDialog: ClientDialog {
     }
 
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> ClientStep {
-        let exchange: SASLExchange?
         switch stage {
-        case .commands: exchange = nil
-        case .exchange(let begun): exchange = begun
+        case .commands, .exchange, .refusal: break
         case .verdict: throw Bug("no input is read while credentials are checked")
         case .handshake: throw Bug("no input is read before the TLS handshake")
         }
         guard let length = reader.read(input) else { return ClientStep(consumed: 0, .needMoreInput) }
         let line = input.extracting(0..<length.content)
-        var step = if let exchange { respond(line, in: exchange) } else { perform(line) }
+        var step =
+            switch stage {
+            case .exchange(let exchange): respond(line, in: exchange)
+            case .refusal(let refusal): acknowledge(line, refusal)
+            case .commands, .verdict, .handshake: perform(line)
+            }
         step.consumed = length.whole
         return step
     }
@@ -74,11 +80,15 @@ struct SMTPClientDialog: ClientDialog {
         return input.bytes
     }
 
-    mutating func refused(_ refusal: Refusal) throws(Bug) -> [UInt8] {
-        guard case .verdict = stage else { throw Bug("a refusal answers credentials") }
+    mutating func refused(_ refusal: Refusal) throws(Bug) -> RefusalStep {
+        guard case .verdict(let method) = stage else { throw Bug("a refusal answers credentials") }
         recipient = nil
-        backToCommands()
-        return (refusal.code ?? "535 5.7.0".bytes) + " ".bytes + refusal.message + "\r\n".bytes
+        let reply = (refusal.code ?? "535 5.7.0".bytes) + " ".bytes + refusal.message + "\r\n".bytes
+        guard let refusal = SASLRefusal(refusal, of: method, reply: reply) else {
+            backToCommands()
+            return .reply(reply)
+        }
+        return .errorData(askFor(refusal.errorData, in: .refusal(refusal)))
     }
 
     func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog {
@@ -96,6 +106,7 @@ struct SMTPClientDialog: ClientDialog {
 
     private mutating func perform(_ line: Span<UInt8>) -> ClientStep {
         guard let command = Command(line) else { return ClientStep(consumed: 0, .invalid(Self.invalid)) }
+        guard !refusesCommands else { return ClientStep(consumed: 0, .tooManyCommands(Self.invalid)) }
         switch command.word {
         case .helo, .ehlo: return greet(command, line)
         case .auth: return authenticate(command, line)
@@ -148,11 +159,8 @@ struct SMTPClientDialog: ClientDialog {
         guard let sender else { return answer(Self.badSequence) }
         guard let text = envelopeText(command, line) else { return answer(Self.invalidArgument) }
         recipient = text
-        stage = .verdict
         let envelope = Envelope(helo: helo, from: sender, to: text)
-        return ClientStep(
-            consumed: 0,
-            .authenticate(Credentials(method: .none, login: [], password: Secret([]), envelope: envelope)))
+        return check(Credentials(method: .none, login: [], password: Secret([]), envelope: envelope))
     }
 
     /// The command as it was written; nil when it lacks arguments, or has what must not reach other servers.
@@ -182,23 +190,42 @@ struct SMTPClientDialog: ClientDialog {
             backToCommands()
             return ClientStep(consumed: 0, .invalid(Self.invalid))
         }
+        guard !refusesCommands else { return ClientStep(consumed: 0, .tooManyCommands(Self.invalid)) }
         var exchange = begun
         let step = exchange.respond(line.extracting(response))
         return goOn(exchange, step)
     }
 
+    /// The client's answer to error data.
+    private mutating func acknowledge(_ line: Span<UInt8>, _ refusal: SASLRefusal) -> ClientStep {
+        guard !refusesCommands else { return ClientStep(consumed: 0, .tooManyCommands(Self.invalid)) }
+        backToCommands()
+        let response = ResponseLine(line)?.response
+        let reply = response.map { refusal.reply(to: line.extracting($0), orElse: Self.invalid) } ?? Self.invalid
+        return ClientStep(consumed: 0, .endRefusal(reply))
+    }
+
     private mutating func goOn(_ exchange: SASLExchange, _ step: SASLStep) -> ClientStep {
         switch step {
         case .challenge(let text):
-            stage = .exchange(exchange)
-            reader = LineReader(bufferSize: service.clientBuffer, isResponse: true)
-            return ClientStep(consumed: 0, .reply("334 ".bytes + text + "\r\n".bytes))
+            return ClientStep(consumed: 0, .reply(askFor(text, in: .exchange(exchange))))
         case .authenticate(let credentials):
-            stage = .verdict
-            return ClientStep(consumed: 0, .authenticate(credentials))
+            return check(credentials)
         case .failed(let note):
             return answer(Self.invalid, note: note)
         }
+    }
+
+    /// The continuation that asks for another line.
+    private mutating func askFor(_ text: [UInt8], in stage: Stage) -> [UInt8] {
+        self.stage = stage
+        reader = LineReader(bufferSize: service.clientBuffer, isResponse: true)
+        return "334 ".bytes + text + "\r\n".bytes
+    }
+
+    private mutating func check(_ credentials: Credentials) -> ClientStep {
+        stage = .verdict(credentials.method)
+        return ClientStep(consumed: 0, .authenticate(credentials))
     }
 
     // MARK: Replies

@@ -17,11 +17,11 @@ struct SMTPSettings: SettingsBlock {
                 "smtp_auth", in: [.mail, .server], \.mechanisms,
                 [
                     ("plain", .plain), ("login", .login), ("cram-md5", .cramMD5), ("external", .external),
-                    ("none", .noLogin),
+                    ("xoauth2", .xoauth2), ("oauthbearer", .oauthBearer), ("none", .noLogin),
                 ],
                 """
-                The SASL mechanisms shown to SMTP clients. CRAM-MD5 and EXTERNAL are taken only when listed; PLAIN and LOGIN \
-                always, unless `auth_strict` is on. `none` takes mail without a login: the authentication service is \
+                The SASL mechanisms shown to SMTP clients. CRAM-MD5, EXTERNAL, XOAUTH2 and OAUTHBEARER are taken only \
+                when listed; PLAIN and LOGIN always, unless `auth_strict` is on. `none` takes mail without a login: the authentication service is \
                 asked about each recipient. It is never shown.
                 """),
             .list(

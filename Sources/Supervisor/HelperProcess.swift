@@ -9,10 +9,13 @@ enum HelperProcess {
     ) -> Never {
         title.set("\(plan.title) process")
         WorkerIdentity(generation, index: index).assumeForHelper()
+        // The master's loop, which it was copied with, does not turn here.
+        generation.logs.environment.nextSecond = nil
         let context = HelperContext(
             control: control, files: generation.watchedFiles.map(\.descriptor), log: generation.log,
             logs: generation.logs, index: index)
         plan.body(context)
+        generation.logs.tellSuppressed()
         exit(0)
     }
 }

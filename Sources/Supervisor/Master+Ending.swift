@@ -54,6 +54,7 @@ extension Master {
         if let pending, pending.pidFile.path != current.pidFile.path { pending.pidFile.remove(log: log) }
         pidPath(pidPlace).remove(log: log)
         log.write(.notice, "exit")
+        current.logs.tellSuppressed()
         closeSockets()
         exit(exitStatus)
     }

@@ -102,6 +102,7 @@ final class Master {
         do throws(SystemError) {
             let loop = try EventLoop()
             self.loop = loop
+            current.logs.environment.useTimers(of: loop)
             signals = try SignalSource(loop) { [unowned self] signal in receive(signal) }
         } catch {
             log.write(.emergency, errno: error.errno, "\(error.call)() failed")

@@ -28,6 +28,7 @@ final class SingleProcess {
         do throws(SystemError) {
             let loop = try EventLoop(eventsPerTurn: min(max(1, current.events.eventsPerTurn), 1 << 16))
             self.loop = loop
+            current.logs.environment.useTimers(of: loop)
             signals = try SignalSource(loop) { [unowned self] signal in receive(signal) }
         } catch {
             log.write(.emergency, errno: error.errno, "\(error.call)() failed")
@@ -92,6 +93,7 @@ final class SingleProcess {
     private func end() -> Never {
         current.pidFile.remove(log: log)
         log.write(.notice, "exit")
+        current.logs.tellSuppressed()
         for socket in openSockets {
             if socket.isUnix { socket.unlink(log: log) }
             socket.close()

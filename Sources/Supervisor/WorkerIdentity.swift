@@ -14,6 +14,7 @@ struct WorkerIdentity {
     /// Ends the process where going on would be wrong.
     func assume() {
         Process.replaceEnvironment(generation.environment())
+        log.clock.reloadTimeZone()  // `env TZ=...`
         setLimits()
         dropPrivileges()
         bindToProcessors()

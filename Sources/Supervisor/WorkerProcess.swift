@@ -52,6 +52,7 @@ final class WorkerProcess {
         let loop = try EventLoop(eventsPerTurn: min(max(1, generation.events.eventsPerTurn), 1 << 16))
         self.loop = loop
         let log = log
+        generation.logs.environment.useTimers(of: loop)
         loop.waitFailed = { log.write(.alert, errno: $0.errno, "epoll_wait() failed") }
         // A closed channel is the master's death: the worker serves on.
         channel = try Channel(owning: inheritance.channel, loop) { [unowned self] bytes, descriptor in
@@ -116,6 +117,7 @@ final class WorkerProcess {
     /// Without a goodbye: whatever is open, the kernel closes.
     private func end() {
         log.write(.notice, "exiting")
+        inheritance.generation.logs.tellSuppressed()
         log.firstFileOnly().write(.notice, "exit")
         exit(0)
     }

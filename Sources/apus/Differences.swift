@@ -86,6 +86,10 @@ enum Differences {
                 "Each command counts for itself."
             ),
             (
+                "A client may give any number of commands before it logs in.",
+                "1000, lines of an authentication exchange included (`max_commands`)."
+            ),
+            (
                 "There are no password files; EXTERNAL is for the authentication service to judge.",
                 "So it is with `auth_http`. With `auth_passwd_file`, EXTERNAL is refused unless a verified client certificate names the user."
             ),
@@ -146,6 +150,10 @@ enum Differences {
             (
                 "Workers open log files; the master gives these to the workers' user.",
                 "The master opens them and passes descriptors; the owner of a log file is not changed."
+            ),
+            (
+                "`env TZ=ZONE` does not change the time in the lines that workers log.",
+                "It does."
             ),
             (
                 "A reload tells the old workers to quit after 100 ms.",

@@ -48,6 +48,11 @@ final class MailWorker: WorkerBody {
         settings.connectionLimit = context.events.connectionLimit
         settings.acceptsMany = context.events.acceptsMany
         settings.acceptRetryDelay = context.events.acceptDelay
+        switch context.core.debugPoint {
+        case .stop: settings.brokenPromise = Process.stop
+        case .abort: settings.brokenPromise = Process.abort
+        case nil: break
+        }
         let debugged = context.events.debugNetworks
         if !debugged.isEmpty {
             settings.isDebugged = { peer in debugged.contains { $0.contains(peer.host) } }

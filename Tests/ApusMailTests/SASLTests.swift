@@ -49,6 +49,76 @@ private func base64(_ plain: String) -> [UInt8] {
             (.external, "bob", "external|bob|"),
             (.external, "", "external||"),
             (.external, "b\0b", "failed: client sent invalid login in AUTH EXTERNAL command"),
+            (.xoauth2, "user=bob\u{1}auth=Bearer t.o=k~e/n\u{1}\u{1}", "xoauth2|bob|t.o=k~e/n"),
+            (.xoauth2, "USER=bøb\u{1}Auth=bearer t t\u{1}\u{1}", "xoauth2|bøb|t t"),
+            (.xoauth2, "user=\u{1}auth=Bearer \u{1}\u{1}", "xoauth2||"),
+            (.xoauth2, "", "failed: client sent invalid login in AUTH XOAUTH2 command"),
+            (.xoauth2, "user=bob", "failed: client sent invalid login in AUTH XOAUTH2 command"),
+            (.xoauth2, "bob\u{1}auth=Bearer t\u{1}\u{1}", "failed: client sent invalid login in AUTH XOAUTH2 command"),
+            (
+                .xoauth2, "user=b\nb\u{1}auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH XOAUTH2 command"
+            ),
+            (.xoauth2, "user=bob\u{1}", "failed: client sent invalid token in AUTH XOAUTH2 command"),
+            (.xoauth2, "user=bob\u{1}auth=Bearer t", "failed: client sent invalid token in AUTH XOAUTH2 command"),
+            (.xoauth2, "user=bob\u{1}auth=Bearer t\u{1}", "failed: client sent invalid token in AUTH XOAUTH2 command"),
+            (
+                .xoauth2, "user=bob\u{1}auth=Basic t\u{1}\u{1}",
+                "failed: client sent invalid token in AUTH XOAUTH2 command"
+            ),
+            (
+                .xoauth2, "user=bob\u{1}auth=Bearer t\0\u{1}\u{1}",
+                "failed: client sent invalid token in AUTH XOAUTH2 command"
+            ),
+            (
+                .xoauth2, "user=bob\u{1}auth=Bearer t\u{1}x\u{1}\u{1}",
+                "failed: client sent invalid token in AUTH XOAUTH2 command"
+            ),
+            (.oauthBearer, "n,a=bob,\u{1}auth=Bearer tok\u{1}\u{1}", "oauthbearer|bob|tok"),
+            (
+                .oauthBearer, "n,a=b=2Co=3Db,\u{1}host=h\u{1}port=143\u{1}AUTH=BEARER t\u{1}x=y\u{1}\u{1}",
+                "oauthbearer|b,o=b|t"
+            ),
+            (.oauthBearer, "n,a=bob,\u{1}auth=Bearer tok\u{1}", "oauthbearer|bob|tok"),
+            (
+                .oauthBearer, "n,,\u{1}auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=,\u{1}auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=b=2cb,\u{1}auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=b=,\u{1}auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=b\rb,\u{1}auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=bob,auth=Bearer t\u{1}\u{1}",
+                "failed: client sent invalid login in AUTH OAUTHBEARER command"
+            ),
+            (.oauthBearer, "n,a=bob,", "failed: client sent invalid login in AUTH OAUTHBEARER command"),
+            (.oauthBearer, "", "failed: client sent invalid login in AUTH OAUTHBEARER command"),
+            (.oauthBearer, "n,a=bob,\u{1}", "failed: client sent invalid token in AUTH OAUTHBEARER command"),
+            (
+                .oauthBearer, "n,a=bob,\u{1}auth=Bearer t",
+                "failed: client sent invalid token in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=bob,\u{1}auth=Bearer \u{1}\u{1}",
+                "failed: client sent invalid token in AUTH OAUTHBEARER command"
+            ),
+            (
+                .oauthBearer, "n,a=bob,\u{1}auth=Bearer t\n\u{1}\u{1}",
+                "failed: client sent invalid token in AUTH OAUTHBEARER command"
+            ),
         ] as [(SASLMechanism, String, String)])
     func `read one response`(mechanism: SASLMechanism, response: String, expected: String) {
         var exchange = SASLExchange(mechanism, salt: [])
@@ -87,7 +157,7 @@ private func base64(_ plain: String) -> [UInt8] {
     @Test(
         arguments: [
             (.plain, "challenge "), (.login, "challenge VXNlcm5hbWU6"), (.cramMD5, "challenge PDEuMkBteD4="),
-            (.external, "challenge VXNlcm5hbWU6"),
+            (.external, "challenge VXNlcm5hbWU6"), (.xoauth2, "challenge "), (.oauthBearer, "challenge "),
         ] as [(SASLMechanism, String)])
     func `begin`(mechanism: SASLMechanism, expected: String) {
         #expect(outcome(SASLExchange(mechanism, salt: "<1.2@mx>".bytes).begin()) == expected)
@@ -106,7 +176,7 @@ private func base64(_ plain: String) -> [UInt8] {
             #expect(SASLMechanism(named: name.span) == mechanism)
             #expect(SASLMechanism(named: lower.span) == mechanism)
         }
-        for other in ["", "PLAI", "PLAINS", "XOAUTH2"] {
+        for other in ["", "PLAI", "PLAINS", "XOAUTH"] {
             let name = other.bytes
             #expect(SASLMechanism(named: name.span) == nil)
         }
@@ -122,5 +192,26 @@ private func base64(_ plain: String) -> [UInt8] {
         let strict = SASLPolicy(listed: [.login, .external], isStrict: true)
         #expect(SASLMechanism.allCases.filter { strict.admits($0, canVerifyDigests: true) } == [.login, .external])
         #expect(!strict.admitsPasswordCommand)
+    }
+
+    @Test(
+        arguments: [
+            (.xoauth2, "", true), (.xoauth2, "AQ==", false), (.xoauth2, "x", false), (.oauthbearer, "AQ==", true),
+            (.oauthbearer, "", false), (.oauthbearer, "AQ", false), (.oauthbearer, "aq==", false),
+        ] as [(AuthenticationMethod, String, Bool)])
+    func `have error data acknowledged`(method: AuthenticationMethod, response: String, isGood: Bool) throws {
+        let refusal = Refusal(message: "no".bytes, errorData: "e30=".bytes)
+        let told = try #require(SASLRefusal(refusal, of: method, reply: "no".bytes))
+        let line = response.bytes
+        #expect(told.errorData == "e30=".bytes)
+        #expect(told.reply(to: line.span, orElse: "bad".bytes) == (isGood ? "no" : "bad").bytes)
+    }
+
+    @Test func `have error data only where tokens are given`() {
+        let refusal = Refusal(message: "no".bytes, errorData: "e30=".bytes)
+        for method in [.plain, .cramMD5, .apop, .external, .none] as [AuthenticationMethod] {
+            #expect(SASLRefusal(refusal, of: method, reply: []) == nil)
+        }
+        #expect(SASLRefusal(Refusal(message: "no".bytes), of: .xoauth2, reply: []) == nil)
     }
 }

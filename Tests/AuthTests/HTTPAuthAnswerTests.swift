@@ -13,6 +13,7 @@ import Testing
         case .refused(let refusal, let delay, let user):
             return
                 "refused \"\(text(refusal.message))\" \(text(refusal.code)) \(delay.map { "\($0)" } ?? "-") \(text(user))"
+                + (refusal.errorData.map { " \(text($0))" } ?? "")
         case .wait(let delay, let user): return "wait \(delay) \(text(user))"
         case .failed(let failure): return "failed \(text(failure.message)) \(failure.errno)"
         }
@@ -129,6 +130,10 @@ import Testing
             "HTTP/1.0 200\nAuth-Status: a\nAuth-Error-Code: 5\u{7F}\n\n",
             "failed auth http server A:1 sent control characters in Auth-Error-Code 0"
         ),
+        (
+            "HTTP/1.0 200\nAuth-Status: a\nAuth-Error-SASL: e30=\t\n\n",
+            "failed auth http server A:1 sent control characters in Auth-Error-SASL 0"
+        ),
     ]
 
     @Test(arguments: table) func `the whole at once`(answer: String, expected: String) {
@@ -149,8 +154,19 @@ import Testing
 
     @Test(
         arguments: [
+            (.xoauth2, "e30=", "e30="), (.oauthbearer, " e30= ", "e30="), (.xoauth2, "", nil), (.plain, "e30=", nil),
+            (.external, "e30=", nil),
+        ] as [(AuthenticationMethod, String, String?)])
+    func `error data is for whoever gave a token`(method: AuthenticationMethod, sent: String, expected: String?) {
+        let answer = Array("HTTP/1.0 200\nAuth-Status: No\nAuth-Error-SASL: \(sent)\n\n".utf8)
+        #expect(Self.answer([answer], method: method) == "refused \"No\" - - -" + (expected.map { " \($0)" } ?? ""))
+    }
+
+    @Test(
+        arguments: [
             (.plain, true, false), (.none, true, false), (.external, true, true), (.apop, true, true),
-            (.cramMD5, true, true), (.external, false, false), (.cramMD5, false, false),
+            (.cramMD5, true, true), (.xoauth2, true, false), (.oauthbearer, true, false), (.external, false, false),
+            (.cramMD5, false, false),
         ] as [(AuthenticationMethod, Bool, Bool)])
     func `a password is needed where none is known`(method: AuthenticationMethod, requires: Bool, fails: Bool) {
         let answer = Array("HTTP/1.0 200 OK\r\n\(Self.ok)\r\n".utf8)

@@ -44,6 +44,7 @@ import Testing
         arguments: [
             (.cramMD5, "cram-md5", "digest", "<1.2@h>"), (.apop, "apop", "digest", "<1.2@h>"),
             (.external, "external", "", nil), (.plain, "plain", "digest", nil), (.none, "none", "", nil),
+            (.xoauth2, "xoauth2", "digest", nil), (.oauthbearer, "oauthbearer", "digest", nil),
         ] as [(AuthenticationMethod, String, String, String?)])
     func `methods say what is theirs`(method: AuthenticationMethod, name: String, pass: String, salt: String?) throws {
         let request = Self.request(Self.credentials(method, "bob", "digest", salt: "<1.2@h>"))

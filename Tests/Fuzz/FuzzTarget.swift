@@ -17,6 +17,7 @@ enum FuzzTarget: String, CaseIterable {
     case hashMessage = "hash-message"
     case proxyHeader = "proxy-header"
     case dnsAnswer = "dns-answer"
+    case sasl
 
     static let chosen: FuzzTarget = {
         guard let name = getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }),
@@ -41,6 +42,7 @@ enum FuzzTarget: String, CaseIterable {
         case .hashMessage: fuzzHashMessage(input)
         case .proxyHeader: fuzzProxyHeader(input)
         case .dnsAnswer: fuzzDNSAnswer(input)
+        case .sasl: fuzzSASL(input)
         }
     }
 }

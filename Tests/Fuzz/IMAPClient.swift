@@ -34,7 +34,10 @@ private struct FuzzedClient {
 
     private static func settings(_ choice: UInt8) -> Settings {
         var settings = Settings()
-        store("imap_auth", choice & 32 != 0 ? ["plain", "login", "cram-md5", "external"] : ["login"], in: &settings)
+        store(
+            "imap_auth",
+            choice & 32 != 0 ? ["plain", "login", "cram-md5", "external", "xoauth2", "oauthbearer"] : ["login"],
+            in: &settings)
         store("imap_client_buffer", choice & 64 != 0 ? ["64"] : ["4k"], in: &settings)
         return settings
     }
@@ -72,7 +75,7 @@ private struct FuzzedClient {
             isClosed = true
         case .reply(let reply): log += reply
         case .invalid(let reply): log += "counted ".bytes + reply
-        case .invalidAndClose(let reply), .replyAndClose(let reply):
+        case .invalidAndClose(let reply), .replyAndClose(let reply), .tooManyCommands(let reply):
             log += reply
             isClosed = true
         case .startTLS(let reply):
@@ -83,7 +86,10 @@ private struct FuzzedClient {
         case .authenticate(let credentials):
             let password: [UInt8] = credentials.password.withBytes { $0.bytes }
             log += credentials.method.rawValue.bytes + credentials.login + password
-            log += try dialog.refused(Refusal(message: "no".bytes))
+            switch try dialog.refused(Refusal(message: "no".bytes, errorData: "e30=".bytes)) {
+            case .reply(let reply), .errorData(let reply): log += reply
+            }
+        case .endRefusal(let reply): log += reply
         }
         return true
     }

@@ -34,7 +34,10 @@ private struct FuzzedPOP3Client {
 
     private static func settings(_ choice: UInt8) -> Settings {
         var settings = Settings()
-        store("pop3_auth", choice & 32 != 0 ? ["plain", "apop", "cram-md5", "external"] : ["apop"], in: &settings)
+        store(
+            "pop3_auth",
+            choice & 32 != 0 ? ["plain", "apop", "cram-md5", "external", "xoauth2", "oauthbearer"] : ["apop"],
+            in: &settings)
         return settings
     }
 
@@ -71,7 +74,7 @@ private struct FuzzedPOP3Client {
             isClosed = true
         case .reply(let reply): log += reply
         case .invalid(let reply): log += "counted ".bytes + reply
-        case .invalidAndClose(let reply), .replyAndClose(let reply):
+        case .invalidAndClose(let reply), .replyAndClose(let reply), .tooManyCommands(let reply):
             log += reply
             isClosed = true
         case .startTLS(let reply):
@@ -83,7 +86,10 @@ private struct FuzzedPOP3Client {
             let password: [UInt8] = credentials.password.withBytes { $0.bytes }
             precondition(!credentials.login.span.hasControlCharacter && !password.span.hasControlCharacter)
             log += credentials.method.rawValue.bytes + credentials.login + password
-            log += try dialog.refused(Refusal(message: "no".bytes))
+            switch try dialog.refused(Refusal(message: "no".bytes, errorData: "e30=".bytes)) {
+            case .reply(let reply), .errorData(let reply): log += reply
+            }
+        case .endRefusal(let reply): log += reply
         }
         return true
     }

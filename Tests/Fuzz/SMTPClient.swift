@@ -35,7 +35,9 @@ struct FuzzedSMTPClient {
     private static func settings(_ choice: UInt8) -> Settings {
         var settings = Settings()
         store(
-            "smtp_auth", choice & 32 != 0 ? ["plain", "login", "cram-md5", "external", "none"] : ["login"],
+            "smtp_auth",
+            choice & 32 != 0
+                ? ["plain", "login", "cram-md5", "external", "none", "xoauth2", "oauthbearer"] : ["login"],
             in: &settings)
         store("smtp_client_buffer", choice & 64 != 0 ? ["64"] : ["4k"], in: &settings)
         return settings
@@ -74,7 +76,7 @@ struct FuzzedSMTPClient {
             isClosed = true
         case .reply(let reply): log += reply
         case .invalid(let reply): log += "counted ".bytes + reply
-        case .invalidAndClose(let reply), .replyAndClose(let reply):
+        case .invalidAndClose(let reply), .replyAndClose(let reply), .tooManyCommands(let reply):
             log += reply
             isClosed = true
         case .startTLS(let reply):
@@ -91,7 +93,10 @@ struct FuzzedSMTPClient {
                     log += text
                 }
             }
-            log += try dialog.refused(Refusal(message: "no".bytes))
+            switch try dialog.refused(Refusal(message: "no".bytes, errorData: "e30=".bytes)) {
+            case .reply(let reply), .errorData(let reply): log += reply
+            }
+        case .endRefusal(let reply): log += reply
         }
         return true
     }

@@ -3,6 +3,8 @@ import Testing
 
 private let base64Note = "(client sent invalid base64 encoding in AUTH"
 private let all = Service(directives: ["imap_auth plain login cram-md5 external"])
+private let xoauth2 = "auth xoauth2 \"bob\" \"tok\""
+private let oauthBearer = "auth oauthbearer \"bob\" \"tok\""
 
 @Suite struct `IMAP AUTHENTICATE` {
     static let table: [Exchange] = [
@@ -117,5 +119,63 @@ private let all = Service(directives: ["imap_auth plain login cram-md5 external"
 
     private func reply(_ line: String, _ service: Service) throws -> [String] {
         try Exchange(line).held([line.bytes], with: service)
+    }
+
+    private static let tokens = Service(directives: ["imap_auth xoauth2 oauthbearer"], errorData: "e30=")
+
+    static let bearer: [Exchange] = [
+        Exchange(
+            "a AUTHENTICATE XOAUTH2\r\ndXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\nz NOOP\r\n", "+ ", xoauth2, "+ e30=",
+            "refused: a NO no", "z OK completed"),
+        Exchange(
+            "a AUTHENTICATE xoauth2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\n", xoauth2, "+ e30=", "refused: a NO no"
+        ),
+        Exchange(
+            "a AUTHENTICATE XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\nz NOOP\r\n", xoauth2, "+ e30=",
+            "refused: a BAD invalid command", "z OK completed"),
+        Exchange(
+            "a AUTHENTICATE XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n*\r\n", xoauth2, "+ e30=",
+            "refused: a BAD invalid command"),
+        Exchange("a AUTHENTICATE XOAUTH2 *\r\n", "\(base64Note) XOAUTH2 command)", "a BAD invalid command"),
+        Exchange(
+            "a AUTHENTICATE OAUTHBEARER\r\nbixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\nz NOOP\r\n", "+ ",
+            oauthBearer, "+ e30=", "refused: a NO no", "z OK completed"),
+        Exchange(
+            "a AUTHENTICATE OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\n", oauthBearer, "+ e30=",
+            "refused: a NO no"),
+        Exchange(
+            "a AUTHENTICATE OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\nz NOOP\r\n", oauthBearer, "+ e30=",
+            "refused: a BAD invalid command", "z OK completed"),
+        Exchange(
+            "a AUTHENTICATE OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ\rx\r\nz NOOP\r\n", oauthBearer,
+            "+ e30=", "refused: a BAD invalid command", "z OK completed"),
+        Exchange("a AUTHENTICATE OAUTHBEARER *\r\n", "\(base64Note) OAUTHBEARER command)", "a BAD invalid command"),
+        Exchange(
+            "a AUTHENTICATE OAUTHBEARER dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n",
+            "(client sent invalid login in AUTH OAUTHBEARER command)", "a BAD invalid command"),
+        Exchange("a AUTHENTICATE PLAIN AGJvYgA\r\nz NOOP\r\n", "auth plain \"bob\" \"\"", "a NO no", "z OK completed"),
+    ]
+
+    @Test(arguments: bearer)
+    func `takes tokens, and tells why they are refused`(exchange: Exchange) throws {
+        for delivery in exchange.deliveries {
+            #expect(try exchange.held(delivery, with: Self.tokens) == exchange.minutes)
+        }
+    }
+
+    @Test(arguments: [
+        "XOAUTH2", "XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=", "OAUTHBEARER",
+        "OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=",
+    ])
+    func `takes no tokens unlisted`(mechanism: String) throws {
+        #expect(try reply("a AUTHENTICATE \(mechanism)\r\n", all) == ["a BAD invalid command"])
+    }
+
+    @Test func `ends a refusal at an endless answer`() throws {
+        var conversation = try Conversation(Self.tokens)
+        try conversation.send(
+            "a AUTHENTICATE XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n".bytes
+                + [UInt8](repeating: 0x41, count: 20_000))
+        #expect(conversation.minutes == [xoauth2, "+ e30=", "too long: a BAD invalid command"])
     }
 }

@@ -152,4 +152,19 @@ private let long = String(repeating: "x", count: 32)
             }
         }
     }
+
+    @Test func `too many commands are not carried out`() throws {
+        var conversation = try Conversation()
+        try conversation.send("z NOOP\r\nz BOGUS\r\nz AUTHENTICATE PLAIN\r\n".bytes)
+        conversation.exhaust()
+        try conversation.send("AGJvYgA=\r\nz NOOP\r\n".bytes)
+        #expect(
+            conversation.minutes == [
+                "z OK completed", "counted: z BAD invalid command", "+ ", "too many: z BAD invalid command",
+            ])
+        conversation = try Conversation()
+        conversation.exhaust()
+        try conversation.send("z BOGUS\r\nz NOOP\r\n".bytes)
+        #expect(conversation.minutes == ["counted: z BAD invalid command", "too many: z BAD invalid command"])
+    }
 }

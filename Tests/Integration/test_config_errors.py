@@ -299,6 +299,17 @@ class ErrorLog(ConfigTest):
             ("syslog:server=unix:", 'no path in the unix domain socket in syslog server "unix:"', 2),
         ), lambda text: f"events {{ }} error_log main.log;\nerror_log {text};")
 
+    @apus_only
+    def test_rates(self):
+        for text in ("rate=5", "info rate=5", "rate=5m/s debug", "info rate=0"):
+            with self.subTest(text):
+                self.accepts(f"events {{ }} error_log stderr {text};")
+        for text, message in (("rate=", 'invalid log rate "rate="'), ("rate=5/s", 'invalid log rate "rate=5/s"'),
+                              ("rate=-1", 'invalid log rate "rate=-1"'), ("rate=x", 'invalid log rate "rate=x"'),
+                              ("rate=1 info rate=2", 'duplicate log rate "rate=2"')):
+            with self.subTest(text):
+                self.refuses(f"events {{ }}\nerror_log stderr {text};", message, 2)
+
     def test_a_log_that_cannot_be_opened(self):
         self.refuses("events { } error_log no/such/dir/x.log;",
                      f'open() "{self.dir}/no/such/dir/x.log" failed (2: No such file or directory)')

@@ -556,6 +556,51 @@ class Logs(ProcessTest):
                            "protocol imap; error_log @dir@/server.log crit; } }")
         self.assertEqual([(proxy.dir / name).read_text() for name in ("mail.log", "server.log")], ["", ""])
 
+    @apus_only
+    def test_a_rate(self):
+        proxy = self.start("error_log @dir@/error.log info; error_log @dir@/few.log info rate=5;\n" + PLAIN)
+        for _ in range(100):
+            self.greeted(proxy).closes()
+        # When the second is over it is told without another message having come.
+        proxy.wait_log(r"\[(info|notice)\] \d+#\d+: \d+ messages? suppressed by rate=5$", name="few.log")
+        proxy.stop()
+        few = proxy.lines(name="few.log")
+        told = [re.search(r"(\d+) messages? suppressed by rate=5$", line) for line in few]
+        suppressed = sum(int(match[1]) for match in told if match)
+        rest = [line for line, match in zip(few, told) if not match]
+        self.assertGreater(suppressed, 0)
+        # Nothing is lost but what is counted.
+        self.assertEqual(len(rest) + suppressed, len(proxy.lines()))
+        seconds = [(line[:19], re.search(r"\] (\d+)#", line)[1]) for line in rest]
+        self.assertLessEqual(max(seconds.count(second) for second in set(seconds)), 5)
+
+    @apus_only
+    def test_a_log_in_memory(self):
+        proxy = self.start("error_log @dir@/error.log info; error_log memory:4k info;\n" + PLAIN)
+        ring = lambda: self.memory(proxy.workers()[0], b"MEMLOG 4096 " + bytes(proxy.conf))  # noqa: E731
+        self.greeted(proxy).closes()
+        proxy.wait_log(" connected to ")
+        self.assertTrue(b" start worker processes" in ring())
+        wait_until(lambda: b": *1 client 127.0.0.1:" in ring(), "the line in the ring")
+        for _ in range(60):  # more than there is room for
+            self.greeted(proxy).closes()
+        last = proxy.wait_log(" connected to ", 61)[-1].encode()
+        wait_until(lambda: last in ring(), "the last line in the ring")
+        self.assertFalse(b": *1 client " in ring())
+
+    @staticmethod
+    def memory(pid, start):
+        """The ring of 4096 bytes in a process's memory that begins so; a copy of its header alone is none."""
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+            for line in maps:
+                if " rw-p " in line:
+                    first, last = (int(number, 16) for number in line.split()[0].split("-"))
+                    memory.seek(first)
+                    data = memory.read(last - first)
+                    for found in re.finditer(re.escape(start) + rb":\d+\n[^\0]{80}", data):
+                        return data[found.start():][:4096]
+        raise AssertionError("no such ring")
+
     def test_to_stderr(self):
         proxy = self.start("error_log stderr info;\n" + PLAIN)
         self.greeted(proxy)

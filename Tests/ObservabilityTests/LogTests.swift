@@ -68,6 +68,43 @@ final class Scratch {
         #expect(!log.admits(.warning))
     }
 
+    @Test func `a rate suppresses what is more, but not the gravest, and tells how much it was`() throws {
+        let registry = try registry([
+            .init(.file("\(scratch.path)/a"), .info, rate: 2), .init(.file("\(scratch.path)/b"), .info),
+        ])
+        for level in [LogLevel.info, .info, .info, .error, .alert, .warning, .emergency] {
+            registry.main.write(level, "\(level)")
+        }
+        #expect(texts("a") == ["info", "info", "alert", "emergency"])
+        #expect(scratch.lines("b").count == 7)
+        registry.tellSuppressed()
+        registry.tellSuppressed()
+        #expect(
+            scratch.lines("a").last?.hasSuffix("[error] \(getpid())#\(getpid()): 3 messages suppressed by rate=2")
+                == true)
+        #expect(scratch.lines("a").count == 5)
+        #expect(scratch.lines("b").count == 7)
+    }
+
+    @Test func `a rate tells of the last second before the first line of the next, or when it is over`() throws {
+        let registry = LogRegistry(LogEnvironment())
+        var actions: [() -> Void] = []
+        registry.environment.nextSecond = { actions.append($0) }
+        var settings = LogSettings()
+        settings.lines = [.init(.file("\(scratch.path)/a"), .info, rate: 1)]
+        try registry.openMain(settings, defaultPath: nil)
+        // The wall's clock goes on by itself: at least one of these seconds sees two lines.
+        let end = registry.environment.clock.seconds + 2
+        while actions.isEmpty, registry.environment.clock.seconds < end { registry.main.write(.info, "x") }
+        try #require(!actions.isEmpty)
+        while let action = actions.popLast() { action() }
+        #expect(texts("a").filter { $0 == "1 message suppressed by rate=1" }.count == 1)
+    }
+
+    private func texts(_ name: String) -> [String] {
+        scratch.lines(name).map { String($0.split(separator: ": ", maxSplits: 1)[1]) }
+    }
+
     @Test func `context is left out of debug messages`() throws {
         let log = try registry([file("a", .alert)]).main.forcingDebug()
         log.write(.debug, connection: 1, { $0.append("accept") }) { $0.append(", client: x") }

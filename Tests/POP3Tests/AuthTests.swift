@@ -6,6 +6,8 @@ private let base64Note = "(client sent invalid base64 encoding in AUTH"
 private let bob = "auth plain \"bob\" \"secret\""
 private let digest = "0123456789abcdef0123456789abcdef"
 private let all = Service(directives: ["pop3_auth plain apop cram-md5 external"])
+private let xoauth2 = "auth xoauth2 \"bob\" \"tok\""
+private let oauthBearer = "auth oauthbearer \"bob\" \"tok\""
 
 @Suite struct `POP3 AUTH and APOP` {
     static let table: [Exchange] = [
@@ -131,5 +133,60 @@ private let all = Service(directives: ["pop3_auth plain apop cram-md5 external"]
 
     private func reply(_ line: String, _ service: Service) throws -> [String] {
         try Exchange(line).held([line.bytes], with: service)
+    }
+
+    private static let tokens = Service(directives: ["pop3_auth xoauth2 oauthbearer"], errorData: "e30=")
+
+    static let bearer: [Exchange] = [
+        Exchange(
+            "AUTH XOAUTH2\r\ndXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\nNOOP\r\n", "+ ", xoauth2, "+ e30=",
+            "refused: -ERR no", "+OK"),
+        Exchange("AUTH xoauth2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\n", xoauth2, "+ e30=", "refused: -ERR no"),
+        Exchange(
+            "AUTH XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\nNOOP\r\n", xoauth2, "+ e30=",
+            "refused: -ERR invalid command", "+OK"),
+        Exchange(
+            "AUTH XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n*\r\n", xoauth2, "+ e30=",
+            "refused: -ERR invalid command"),
+        Exchange("AUTH XOAUTH2 *\r\n", "\(base64Note) XOAUTH2 command)", "-ERR invalid command"),
+        Exchange(
+            "AUTH OAUTHBEARER\r\nbixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\nNOOP\r\n", "+ ", oauthBearer, "+ e30=",
+            "refused: -ERR no", "+OK"),
+        Exchange(
+            "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\n", oauthBearer, "+ e30=",
+            "refused: -ERR no"),
+        Exchange(
+            "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\nNOOP\r\n", oauthBearer, "+ e30=",
+            "refused: -ERR invalid command", "+OK"),
+        Exchange(
+            "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ\rx\r\nNOOP\r\n", oauthBearer, "+ e30=",
+            "refused: -ERR invalid command", "+OK"),
+        Exchange("AUTH OAUTHBEARER *\r\n", "\(base64Note) OAUTHBEARER command)", "-ERR invalid command"),
+        Exchange(
+            "AUTH OAUTHBEARER dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n",
+            "(client sent invalid login in AUTH OAUTHBEARER command)", "-ERR invalid command"),
+        Exchange("AUTH PLAIN AGJvYgA\r\nNOOP\r\n", "auth plain \"bob\" \"\"", "-ERR no", "+OK"),
+    ]
+
+    @Test(arguments: bearer)
+    func `takes tokens, and tells why they are refused`(exchange: Exchange) throws {
+        for delivery in exchange.deliveries {
+            #expect(try exchange.held(delivery, with: Self.tokens) == exchange.minutes)
+        }
+    }
+
+    @Test(arguments: [
+        "XOAUTH2", "XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=", "OAUTHBEARER",
+        "OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=",
+    ])
+    func `takes no tokens unlisted`(mechanism: String) throws {
+        #expect(try reply("AUTH \(mechanism)\r\n", all) == ["-ERR invalid command"])
+    }
+
+    @Test func `ends a refusal at an endless answer`() throws {
+        var conversation = try Conversation(Self.tokens)
+        try conversation.send(
+            "AUTH XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n".bytes + [UInt8](repeating: 0x41, count: 20_000))
+        #expect(conversation.minutes == [xoauth2, "+ e30=", "too long: -ERR invalid command"])
     }
 }

@@ -133,4 +133,19 @@ private let capabilities = "+OK Capability list follows / TOP / USER / UIDL / SA
         _ = try dialog.receive(response.span)
         #expect(dialog.redacted(response.span) == "...".bytes)
     }
+
+    @Test func `too many commands are not carried out`() throws {
+        var conversation = try Conversation()
+        try conversation.send("NOOP\r\nBOGUS\r\nAUTH PLAIN\r\n".bytes)
+        conversation.exhaust()
+        try conversation.send("AGJvYgA=\r\nNOOP\r\n".bytes)
+        #expect(
+            conversation.minutes == [
+                "+OK", "counted: -ERR invalid command", "+ ", "too many: -ERR invalid command",
+            ])
+        conversation = try Conversation()
+        conversation.exhaust()
+        try conversation.send("BOGUS\r\nNOOP\r\n".bytes)
+        #expect(conversation.minutes == ["counted: -ERR invalid command", "too many: -ERR invalid command"])
+    }
 }

@@ -13,19 +13,24 @@ package protocol ProtocolUnderTest {
 ///
 /// One line each: a reply as it stands, without its last line end and with ` / ` for those inside; `counted: REPLY`,
 /// `close: REPLY`, `counted, close: REPLY`, `tls: REPLY`, `too long: REPLY`; `auth METHOD "LOGIN" "PASSWORD"`, or `auth none HELO | MAIL | RCPT`,
-/// which are refused with `no`; `(NOTE)` before what it goes with.
+/// which are refused with `no`, and with the service's error data first; `refused: REPLY` ends that; `(NOTE)` before what it goes with.
 package struct TestConversation<Tested: ProtocolUnderTest> {
     private var dialog: any ClientDialog
     private var buffer: [UInt8] = []
     package private(set) var minutes: [String] = []
     package private(set) var isClosed = false
     package let client: ClientFacts
+    private let errorData: [UInt8]?
 
     package init(_ service: TestService<Tested> = TestService()) throws {
         client = service.client
+        errorData = service.errorData?.bytes
         dialog = service.make().makeClientDialog(client)
         _ = try dialog.greeting()
     }
+
+    /// The session has counted enough commands.
+    package mutating func exhaust() { dialog.refusesCommands = true }
 
     package mutating func send(_ bytes: some Sequence<UInt8>) throws {
         buffer += bytes
@@ -57,7 +62,11 @@ package struct TestConversation<Tested: ProtocolUnderTest> {
             try dialog.startedTLS(encrypted)
         case .authenticate(let credentials):
             minutes.append(Self.describe(credentials))
-            write("", try dialog.refused(Refusal(message: "no".bytes)))
+            switch try dialog.refused(Refusal(message: "no".bytes, errorData: errorData)) {
+            case .reply(let reply), .errorData(let reply): write("", reply)
+            }
+        case .tooManyCommands(let reply): end("too many: ", reply)
+        case .endRefusal(let reply): write("refused: ", reply)
         }
         return true
     }
@@ -93,16 +102,19 @@ package struct TestService<Tested: ProtocolUnderTest>: Sendable {
     package var isStrict = false
     package var isEncrypted = false
     package var canVerifyDigests = true
+    /// What comes with refusals, Base64.
+    package var errorData: String?
 
     package init(
         directives: [String] = [], startTLS: StartTLSPolicy = .off, isStrict: Bool = false, isEncrypted: Bool = false,
-        canVerifyDigests: Bool = true
+        canVerifyDigests: Bool = true, errorData: String? = nil
     ) {
         self.directives = directives
         self.startTLS = startTLS
         self.isStrict = isStrict
         self.isEncrypted = isEncrypted
         self.canVerifyDigests = canVerifyDigests
+        self.errorData = errorData
     }
 
     package var client: ClientFacts {

@@ -8,6 +8,8 @@ private let refused = "535 5.7.0 no"
 private let askUser = "334 VXNlcm5hbWU6"
 private let askPassword = "334 UGFzc3dvcmQ6"
 private let bob = "auth plain \"bob\" \"secret\""
+private let xoauth2 = "auth xoauth2 \"bob\" \"tok\""
+private let oauthBearer = "auth oauthbearer \"bob\" \"tok\""
 
 @Suite struct `SMTP AUTH` {
     static let table: [Exchange] = [
@@ -90,5 +92,61 @@ private let bob = "auth plain \"bob\" \"secret\""
 
     private func reply(_ line: String, _ service: Service) throws -> [String] {
         try Exchange(line).held([line.bytes], with: service)
+    }
+
+    private static let tokens = Service(directives: ["smtp_auth xoauth2 oauthbearer"], errorData: "e30=")
+
+    static let bearer: [Exchange] = [
+        Exchange(
+            "AUTH XOAUTH2\r\ndXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\nNOOP\r\n", "334 ", xoauth2, "334 e30=",
+            "refused: 535 5.7.0 no", "250 2.0.0 OK"),
+        Exchange(
+            "AUTH xoauth2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\n", xoauth2, "334 e30=", "refused: 535 5.7.0 no"),
+        Exchange(
+            "AUTH XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\nNOOP\r\n", xoauth2, "334 e30=",
+            "refused: 500 5.5.1 Invalid command", "250 2.0.0 OK"),
+        Exchange(
+            "AUTH XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n*\r\n", xoauth2, "334 e30=",
+            "refused: 500 5.5.1 Invalid command"),
+        Exchange("AUTH XOAUTH2 *\r\n", "\(base64Note) XOAUTH2 command)", "500 5.5.1 Invalid command"),
+        Exchange(
+            "AUTH OAUTHBEARER\r\nbixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\nNOOP\r\n", "334 ", oauthBearer,
+            "334 e30=", "refused: 535 5.7.0 no", "250 2.0.0 OK"),
+        Exchange(
+            "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ==\r\n", oauthBearer, "334 e30=",
+            "refused: 535 5.7.0 no"),
+        Exchange(
+            "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\n\r\nNOOP\r\n", oauthBearer, "334 e30=",
+            "refused: 500 5.5.1 Invalid command", "250 2.0.0 OK"),
+        Exchange(
+            "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=\r\nAQ\rx\r\nNOOP\r\n", oauthBearer, "334 e30=",
+            "refused: 500 5.5.1 Invalid command", "250 2.0.0 OK"),
+        Exchange("AUTH OAUTHBEARER *\r\n", "\(base64Note) OAUTHBEARER command)", "500 5.5.1 Invalid command"),
+        Exchange(
+            "AUTH OAUTHBEARER dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n",
+            "(client sent invalid login in AUTH OAUTHBEARER command)", "500 5.5.1 Invalid command"),
+        Exchange("AUTH PLAIN AGJvYgA\r\nNOOP\r\n", "auth plain \"bob\" \"\"", "535 5.7.0 no", "250 2.0.0 OK"),
+    ]
+
+    @Test(arguments: bearer)
+    func `takes tokens, and tells why they are refused`(exchange: Exchange) throws {
+        for delivery in exchange.deliveries {
+            #expect(try exchange.held(delivery, with: Self.tokens) == exchange.minutes)
+        }
+    }
+
+    @Test(arguments: [
+        "XOAUTH2", "XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=", "OAUTHBEARER",
+        "OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdG9rAQE=",
+    ])
+    func `takes no tokens unlisted`(mechanism: String) throws {
+        #expect(try reply("AUTH \(mechanism)\r\n", all) == ["500 5.5.1 Invalid command"])
+    }
+
+    @Test func `ends a refusal at an endless answer`() throws {
+        var conversation = try Conversation(Self.tokens)
+        try conversation.send(
+            "AUTH XOAUTH2 dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rAQE=\r\n".bytes + [UInt8](repeating: 0x41, count: 20_000))
+        #expect(conversation.minutes == [xoauth2, "334 e30=", "too long: 500 5.5.1 Invalid command"])
     }
 }

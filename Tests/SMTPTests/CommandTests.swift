@@ -149,4 +149,19 @@ private let required = "530 5.7.1 Authentication required"
         let bytes = input.bytes
         #expect(String(decoding: dialog.redacted(bytes.span), as: UTF8.self) == expected)
     }
+
+    @Test func `too many commands are not carried out`() throws {
+        var conversation = try Conversation()
+        try conversation.send("NOOP\r\nBOGUS\r\nAUTH PLAIN\r\n".bytes)
+        conversation.exhaust()
+        try conversation.send("AGJvYgA=\r\nNOOP\r\n".bytes)
+        #expect(
+            conversation.minutes == [
+                "250 2.0.0 OK", "counted: 500 5.5.1 Invalid command", "334 ", "too many: 500 5.5.1 Invalid command",
+            ])
+        conversation = try Conversation()
+        conversation.exhaust()
+        try conversation.send("BOGUS\r\nNOOP\r\n".bytes)
+        #expect(conversation.minutes == ["counted: 500 5.5.1 Invalid command", "too many: 500 5.5.1 Invalid command"])
+    }
 }

@@ -49,7 +49,8 @@ import Testing
         let line = "AUTH PLAIN AGJvYgA\r\n".bytes
         _ = try dialog.receive(line.span)
         #expect(
-            try dialog.refused(Refusal(message: "later".bytes, code: "454 4.7.0".bytes)) == "454 4.7.0 later\r\n".bytes)
+            try dialog.refused(Refusal(message: "later".bytes, code: "454 4.7.0".bytes))
+                == .reply("454 4.7.0 later\r\n".bytes))
     }
 
     @Test func `delays its greeting`() throws {
