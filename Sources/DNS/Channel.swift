@@ -16,6 +16,8 @@ final class Channel {
         case answered(UnsafeBufferPointer<UInt8>)
         /// The query could not be sent, or the server cannot be reached; the log says why.
         case lost
+        /// There is no question for such a name (`.onion`: RFC 7686).
+        case impossible
         /// Nothing came within ``patience``, or the channel is gone.
         case silent
     }
@@ -64,7 +66,7 @@ final class Channel {
             ares_create_query(
                 text.bindMemory(to: CChar.self).baseAddress, 1, CInt(type.rawValue), id, 1, &query, &length, 0)
         }
-        guard status == ARES_SUCCESS, let query else { return answer(.lost) }
+        guard status == ARES_SUCCESS, let query else { return answer(.impossible) }
         defer { ares_free_string(query) }
         usedIDs.insert(id)
         let attempt = Attempt(id: id, channel: self, answer: answer)

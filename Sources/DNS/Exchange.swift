@@ -87,6 +87,7 @@ final class Exchange {
         switch outcome {
         case .silent: break
         case .lost: passOver(asked)
+        case .impossible: finish(.failure(.notFound))
         case .answered(let bytes):
             switch AnswerReader.read(bytes.span, for: type, isStream: overStream) {
             case .answer(let answer): finish(.success(answer))

@@ -119,6 +119,13 @@ private let first = SocketAddress.Host.ipv4([192, 0, 2, 1])
         #expect(stage.addressesOf("c.test") == .failure(.notFound))
     }
 
+    @Test func `names that are not of the DNS are not asked for`() throws {
+        let stage = try Stage([{ _ in [] }])
+        stage.makeResolver(usesIPv6: true)
+        #expect(stage.addressesOf("hidden.onion") == .failure(.notFound))
+        #expect(stage.servers[0].questions.isEmpty)
+    }
+
     @Test func `silence lasts until the time is over`() throws {
         let stage = try Stage([{ _ in [] }])
         #expect(stage.addressesOf(within: .milliseconds(30)) == .failure(.timedOut))

@@ -7,7 +7,7 @@ import traceback
 
 from harness import as_bytes, wait_until
 
-A, CNAME, SOA, PTR, AAAA, DNAME = 1, 5, 6, 12, 28, 39
+A, CNAME, PTR, AAAA, DNAME = 1, 5, 12, 28, 39
 NXDOMAIN = 3
 
 
@@ -23,6 +23,11 @@ def name(text):
     """A name on the wire. Labels may be given as a list, for those with dots or of any bytes."""
     labels = [as_bytes(label) for label in (text if isinstance(text, list) else text.split(".")) if label]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def pointer(offset):
+    """A compressed name: the one that stands there."""
+    return bytes([0xC0 | offset >> 8, offset & 255])
 
 
 def record(kind, data, ttl=60, owner=b"\xc0\x0c", klass=1):

@@ -10,8 +10,8 @@ import time
 import unittest
 
 from certs import client_context, self_signed
-from dns import A, AAAA, CNAME, DNAME, PTR, SOA, DNSServer, a, aaaa, cname, name, ptr, record, reverse
-from harness import REFERENCE, apus_only, b64, free_port, plain, wait_until
+from dns import A, AAAA, DNAME, PTR, DNSServer, a, aaaa, cname, name, pointer, ptr, record, reverse
+from harness import REFERENCE, apus_only, free_port, plain, wait_until
 from smtp import GREETING, SUCCESS, SMTPTest
 from test_config_errors import ConfigTest
 
@@ -21,6 +21,10 @@ PLAIN = "AUTH PLAIN " + plain("bob", "wonderland")
 UNAVAILABLE, TEMPORARY = "[UNAVAILABLE]", "[TEMPUNAVAIL]"
 GOOD = {(ADDRESS, PTR): [ptr("mx.example.com")], ("mx.example.com", A): [a("127.0.0.1")]}
 CONTEXT = r", client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+$"
+
+
+# `ipv4=` came with nginx 1.23.1, which Debian does not have.
+newer = unittest.skipIf(REFERENCE, "the reference has no ipv4=")
 
 
 class ResolverTest(SMTPTest):
@@ -124,7 +128,6 @@ class Rows(ResolverTest):
 
     def test_answers_that_are_none(self):
         first = r"127\.0\.0\.1 could not be resolved \(\d+: .*\) while in resolving client address" + CONTEXT
-        long = [b"x" * 63] * 5
         rows = []
         for what, answer in (
             ("only another type", [record(16, b"\3abc")]),
@@ -132,7 +135,7 @@ class Rows(ResolverTest):
             ("a PTR record without data", [record(PTR, b"")]),
             ("a PTR record that is cut", lambda q: q.answer(ptr("mx.example.com"))[:-8]),
             ("another class", [ptr("mx.example.com", klass=3)]),
-            ("a pointer to itself", lambda q: q.answer(record(PTR, struct_pointer(len(q.answer()) + 12)))),
+            ("a pointer to itself", lambda q: q.answer(record(PTR, pointer(len(q.answer()) + 12)))),
             ("a pointer out of the message", [record(PTR, b"\xff\xff")]),
             ("a label type that is none", [record(PTR, b"\x80abc\0")]),
             ("a query", lambda q: q.answer(ptr("mx.example.com"), flags=0x0180)),
@@ -148,7 +151,6 @@ class Rows(ResolverTest):
         rows = []
         for what, labels in (
             ("a space", ["mx x", "example"]),
-            ("a line end", [b"mx\r\nAuth-User: root", "example"]),
             ("a NUL", [b"mx\0", "example"]),
             ("escaped", ["mx%0d%0aX", "example"]),
             ("an underscore", ["mx_1", "example"]),
@@ -161,6 +163,13 @@ class Rows(ResolverTest):
                          r'127\.0\.0\.1 resolved to invalid host name "[^"]*" while in resolving client address'
                          + CONTEXT))
         self.check_rows(rows)
+
+    @apus_only
+    def test_line_ends_stay_out_of_the_log_too(self):
+        self.check_rows((
+            ("a line end", {**GOOD, (ADDRESS, PTR): [ptr([b"mx\r\nAuth-User: root", "example"])]}, TEMPORARY,
+             r'127\.0\.0\.1 resolved to invalid host name "mx[^"]*auth-user: root\.example" while in .*' + CONTEXT),
+        ))
 
     @apus_only
     def test_names_that_are_too_long(self):
@@ -190,10 +199,6 @@ class Rows(ResolverTest):
         self.assertEqual(self.server.asked(), [])
 
 
-def struct_pointer(offset):
-    return bytes([0xC0 | offset >> 8, offset & 255])
-
-
 class Families(ResolverTest):
 
     def test_ipv6(self):
@@ -202,6 +207,7 @@ class Families(ResolverTest):
         self.assertEqual(self.told(host="::1"), "six.example.com")
         self.assertEqual(sorted(self.server.asked()), sorted([reverse("::1")] + ["six.example.com"] * 2))
 
+    @newer
     def test_a_family_may_be_left_out(self):
         for parameter, kind, host in (("ipv4=off", AAAA, UNAVAILABLE), ("ipv6=off", A, "mx.example.com")):
             with self.subTest(parameter):
@@ -334,7 +340,6 @@ class Servers(ResolverTest):
         self.assertEqual(self.server.asked(), [ADDRESS] * 3)
 
     def test_ttl_and_valid(self):
-        short = {(ADDRESS, PTR): [ptr("mx.example.com", ttl=1)], ("mx.example.com", A): [a("127.0.0.1", ttl=1)]}
         for ttl, parameters, count in ((1, "", 2), (1, "valid=1h", 1), (3600, "valid=1s", 2), (1 << 31, "", 2)):
             with self.subTest(ttl=ttl, parameters=parameters):
                 self.resolve({(ADDRESS, PTR): [ptr("mx.example.com", ttl=ttl)],
@@ -343,7 +348,6 @@ class Servers(ResolverTest):
                 time.sleep(2.1)
                 self.assertEqual(self.told(), "mx.example.com")
                 self.assertEqual(len(self.server.asked(PTR)), count)
-        del short
 
     def test_many_clients_ask_once(self):
         self.resolve({**GOOD, (ADDRESS, PTR): None}, timeout="1s")
@@ -445,20 +449,27 @@ class RealServer(ResolverTest):
 
 class Configuration(ConfigTest):
 
-    def test_errors(self):
-        def build(text):
-            return f"events {{ }}\nmail {{ auth_http 127.0.0.1:9000;\n{text}\nserver {{ listen 127.0.0.1:2525; protocol smtp; }} }}"
+    def build(self, text):
+        return ("events { }\nmail { auth_http 127.0.0.1:9000;\n" + text
+                + "\nserver { listen 127.0.0.1:2525; protocol smtp; } }")
 
+    @newer
+    def test_errors_of_families(self):
         self.each((
-            ("resolver;", 'invalid number of arguments in "resolver" directive', 3),
-            ("resolver valid=10s;", "no name servers defined", 3),
             ("resolver ipv4=off ipv6=on;", "no name servers defined", 3),
-            ("resolver 127.0.0.1 valid=x;", "invalid parameter: valid=x", 3),
-            ("resolver 127.0.0.1 valid=;", "invalid parameter: valid=", 3),
-            ("resolver 127.0.0.1 valid=1ms;", "invalid parameter: valid=1ms", 3),
             ("resolver ipv4=maybe 127.0.0.1;", "invalid parameter: ipv4=maybe", 3),
             ("resolver ipv6=ON 127.0.0.1;", "invalid parameter: ipv6=ON", 3),
             ("resolver 127.0.0.1 ipv4=off ipv6=off;", '"ipv4" and "ipv6" cannot both be "off"', 3),
+        ), self.build)
+        self.accepts(self.build("resolver 127.0.0.1 [::1]:5353 valid=1M ipv4=on ipv6=off;"))
+
+    def test_errors(self):
+        self.each((
+            ("resolver;", 'invalid number of arguments in "resolver" directive', 3),
+            ("resolver valid=10s;", "no name servers defined", 3),
+            ("resolver 127.0.0.1 valid=x;", "invalid parameter: valid=x", 3),
+            ("resolver 127.0.0.1 valid=;", "invalid parameter: valid=", 3),
+            ("resolver 127.0.0.1 valid=1ms;", "invalid parameter: valid=1ms", 3),
             ("resolver 127.0.0.1:0;", 'invalid port in resolver "127.0.0.1:0"', 3),
             ("resolver 127.0.0.1:53x;", 'invalid port in resolver "127.0.0.1:53x"', 3),
             ("resolver 127.0.0.1 [::1;", 'invalid host in resolver "[::1"', 3),
@@ -469,10 +480,10 @@ class Configuration(ConfigTest):
             ("resolver off; resolver off;", '"resolver" directive is duplicate', 3),
             ("resolver_timeout x;", '"resolver_timeout" directive invalid value', 3),
             ("resolver_timeout 1s; resolver_timeout 2s;", '"resolver_timeout" directive is duplicate', 3),
-        ), build)
+        ), self.build)
 
     def test_what_is_fine(self):
-        for text in ("resolver 127.0.0.1 [::1]:5353 valid=1M ipv4=on ipv6=off;", "resolver valid=30 127.0.0.1;",
+        for text in ("resolver 127.0.0.1 [::1]:5353 valid=1M;", "resolver valid=30 127.0.0.1;",
                      "resolver off whatever;", "resolver localhost; resolver_timeout 0;", "resolver 127.0.0.1 valid=0;"):
             with self.subTest(text):
                 self.accepts(f"events {{ }} mail {{ auth_http 127.0.0.1:9000; server {{ listen 127.0.0.1:2525; "
