@@ -681,3 +681,64 @@ class SeveralCertificates(TLSTest):
         self.proxy.send_signal(signal.SIGHUP)
         wait_until(lambda: self.proxy.workers() and not set(self.proxy.workers()) & set(before), "new workers")
         wait_until(lambda: self.handshakes().sock.getpeercert(True) != seen, "the new certificate")
+
+
+class Parameters(TLSTest):
+    """What the directives ask of the TLS library is what the wire shows."""
+
+    def tells(self, *words):
+        return openssl("s_client", "-connect", f"127.0.0.1:{self.proxy.ports['imap']}", *words, stdin=subprocess.DEVNULL)
+
+    def test_curves(self):
+        self.secure("ssl_ecdh_curve secp384r1:X25519;")
+        self.assertRegex(self.tells("-groups", "X25519:P-384"), r"Server Temp Key: (X25519|ECDH, (P-384|secp384r1))")
+        self.assertIn("384", re.search(r"Server Temp Key: (.*)", self.tells("-groups", "P-256:P-384"))[1])
+
+    def test_dhparam(self):
+        parameters = self.dir / "dh.pem"
+        openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", parameters)
+        certificate, key = self.authority.issue("rsa.example.com", rsa=True)
+        self.certificate, self.key = certificate, key
+        self.secure(f"ssl_dhparam {parameters}; ssl_ciphers DHE-RSA-AES128-GCM-SHA256; ssl_protocols TLSv1.2;")
+        told = self.tells("-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
+        self.assertIn("Server Temp Key: DH, 2048 bits", told)
+
+    def test_ciphers_and_whose_order_counts(self):
+        first, second = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
+        for preference, chosen in (("on", first), ("off", second)):
+            with self.subTest(preference):
+                self.secure(f"ssl_protocols TLSv1.2; ssl_ciphers {first}:{second}; ssl_prefer_server_ciphers {preference};")
+                wire = self.handshakes(client_context(maximum=TLS12, ciphers=f"{second}:{first}"))
+                self.assertEqual(wire.sock.cipher()[0], chosen)
+
+    def test_configuration_commands(self):
+        self.secure("ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; ssl_conf_command MinProtocol TLSv1.3;")
+        wire = self.handshakes()
+        self.assertEqual((wire.sock.version(), wire.sock.cipher()[0]), ("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"))
+        with self.assertRaises(ssl.SSLError):
+            self.handshakes(client_context(maximum=TLS12))
+
+    def test_an_encrypted_key(self):
+        locked = self.dir / "locked.key"
+        openssl("pkey", "-in", self.key, "-aes256", "-passout", "pass:second", "-out", locked)
+        passwords = self.file("passwords", "first\nsecond\n")
+        self.key = locked
+        self.secure(f"ssl_password_file {passwords};")
+        self.handshakes()
+
+    def test_depth(self):
+        """The depth is how many authorities may stand between a certificate and a trusted one."""
+        extensions = self.file("ca.ext", "basicConstraints=critical,CA:TRUE\n")
+        middle, middle_key = self.dir / "middle.pem", self.dir / "middle.key"
+        self.authority.issue("middle")
+        openssl("x509", "-req", "-in", self.dir / "middle.csr", "-CA", self.authority.certificate, "-CAkey",
+                self.authority.key, "-set_serial", "77", "-days", "30", "-extfile", extensions, "-out", middle)
+        certificate, key = self.authority.issue("bob")
+        openssl("x509", "-req", "-in", self.dir / "bob.csr", "-CA", middle, "-CAkey", middle_key, "-set_serial", "78",
+                "-days", "30", "-out", certificate)
+        chain = self.file("bob-chain.pem", certificate.read_text() + middle.read_text())
+        for depth, reply in ((0, "* BYE SSL certificate error"), (1, GREETING)):
+            with self.subTest(depth):
+                self.secure(f"ssl_verify_client on; ssl_client_certificate {self.authority.certificate}; "
+                            f"ssl_verify_depth {depth};")
+                self.connect(self.proxy.ports["imap"], tls=client_context(chain, key)).hears(reply)
