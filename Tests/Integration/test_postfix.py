@@ -12,7 +12,7 @@ import unittest
 
 from certs import Authority
 from dovecot import Dovecot
-from harness import DEADLINE, ProxyTest, wait_until
+from harness import DEADLINE, ProxyTest, plain, wait_until
 from postfix import Postfix, needs_postfix
 from scripted import AuthService, accept, refuse
 
@@ -184,6 +184,20 @@ class BehindApus(ProxyTest):
         client.sendmail("alice@example.net", ["six@example.com"], self.letter("six"))
         client.quit()
         self.assertRegex(self.arrives("six")[0], r"Received: from client\.example \(unknown \[IPv6:2001:db8::7\]\)")
+
+    def test_a_client_on_a_unix_socket(self):
+        self.arrange(mail="server { listen unix:@dir@/smtp; protocol smtp; }")
+        wire = self.connect(str(self.proxy.dir / "smtp"))
+        wire.hears("220 mail.example.com ESMTP ready")
+        wire.says("AUTH PLAIN " + plain("unix", self.dovecot.password))
+        wire.hears("235 2.0.0 OK")
+        wire.says("MAIL FROM:<alice@example.net>")
+        wire.hears("250 2.1.0 Ok")
+        # Without its address, but not without its login.
+        wire.says("RCPT TO:<someone@example.org>")
+        wire.hears("250 2.1.5 Ok")
+        wire.says("RSET", "QUIT")
+        wire.hears("250 2.0.0 Ok", "221 2.0.0 Bye")
 
     def test_mail_from_outside(self):
         # smtp_auth none, the MX: whom the proxy's own address would make an open relay, XCLIENT keeps honest.
