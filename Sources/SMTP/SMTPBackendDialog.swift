@@ -103,10 +103,10 @@ struct SMTPBackendDialog: BackendDialog {
         return command + " NAME=".bytes + hostName
     }
 
-    /// Of UNIX sockets the path is left out: a client may have bound its own to any bytes.
+    /// A client on a UNIX socket has none that XCLIENT could name, and Postfix refuses the command for any other word.
     private var address: [UInt8] {
         let address = login.clientAddress
-        if address.span.starts(with: "unix:") { return "unix:".bytes }
+        if address.span.starts(with: "unix:") { return "[UNAVAILABLE]".bytes }
         return (address.contains(0x3A) ? "IPV6:".bytes : []) + address
     }
 

@@ -56,6 +56,10 @@ enum Differences {
                 "An SMTP server behind that sends several replies to one command is trusted.",
                 "That is an invalid response, except for what follows the reply to RCPT: it is relayed."
             ),
+            (
+                "XCLIENT gives `unix:` as the address of a client on a UNIX socket, which Postfix refuses.",
+                "`ADDR=[UNAVAILABLE]`, as Postfix has it for an address that is not known."
+            ),
             ("An IMAP literal of no bytes swallows the byte after it.", "It is an empty string."),
             (
                 "A quoted string that ends with the line is taken as closed; a line may begin with a space.",

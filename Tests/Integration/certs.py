@@ -24,14 +24,15 @@ class Authority:
         self_signed(self.certificate, self.key, name, authority=True)
         self.serial = 0x1000
 
-    def issue(self, name, rsa=False, subject=None):
-        """(certificate, key) of a leaf signed by this authority."""
+    def issue(self, name, rsa=False, subject=None, alternatives=None):
+        """(certificate, key) of a leaf signed by this authority; `alternatives` as OpenSSL writes a subjectAltName."""
         self.serial += 1
         base = self.dir / name.replace(" ", "-")
         certificate, key, request = (base.with_name(base.name + suffix) for suffix in (".pem", ".key", ".csr"))
         make_key(key, rsa)
-        openssl("req", "-new", "-key", key, "-subj", subject or f"/CN={name}", "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key,
+        more = ["-addext", f"subjectAltName={alternatives}"] if alternatives else []
+        openssl("req", "-new", "-key", key, "-subj", subject or f"/CN={name}", "-out", request, *more)
+        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-copy_extensions", "copy",
                 "-set_serial", str(self.serial), "-days", "30", "-sha256", "-out", certificate)
         return certificate, key
 

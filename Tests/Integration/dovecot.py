@@ -20,6 +20,8 @@ listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
+auth_username_format = %n
+hostname = mail.example.com
 default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
@@ -55,6 +57,8 @@ service imap {{
   process_limit = 400
 }}
 {pop3}
+{sasl}
+{lmtp}
 service stats {{
   chroot =
 }}
@@ -72,17 +76,41 @@ service pop3-login {
 }
 """
 
+# For a Postfix that leaves logins and mailboxes to Dovecot.
+SASL = """
+service auth {
+  inet_listener {
+    address = 127.0.0.1
+    port = %d
+  }
+}
+"""
+
+LMTP = """
+service lmtp {
+  chroot =
+  process_min_avail = 1
+  inet_listener lmtp {
+    port = %d
+  }
+}
+"""
+
 
 class Dovecot:
-    """`start()`, `port`, `stop()`. Any user may log in with `password`; `user`'s inbox holds three messages."""
+    """`start()`, `port`, `stop()`. Any user may log in with `password`; `user`'s inbox holds three messages.
 
-    def __init__(self, user="bob", password="rosebud-4711"):
+    With `behind_postfix` it also takes mail by LMTP at `lmtp_port` and judges logins at `sasl_port`."""
+
+    def __init__(self, user="bob", password="rosebud-4711", behind_postfix=False):
         self.user = user
         self.password = password
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="apus-dovecot-"))
         self.port = free_port()
         # None: its POP3 package is not there.
         self.pop3_port = free_port() if os.access("/usr/lib/dovecot/pop3", os.X_OK) else None
+        self.sasl_port = free_port() if behind_postfix else None
+        self.lmtp_port = free_port() if behind_postfix else None
         self.process = None
         self.owner = ORDINARY_USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self.messages = []
@@ -92,8 +120,11 @@ class Dovecot:
         import grp
         (self.dir / "dovecot.conf").write_text(CONFIGURATION.format(
             dir=self.dir, user=self.owner, group=grp.getgrgid(account.pw_gid).gr_name, password=self.password,
-            port=self.port, protocols="imap pop3" if self.pop3_port else "imap",
-            pop3=POP3 % self.pop3_port if self.pop3_port else ""))
+            port=self.port,
+            protocols="imap" + (" pop3" if self.pop3_port else "") + (" lmtp" if self.lmtp_port else ""),
+            pop3=POP3 % self.pop3_port if self.pop3_port else "",
+            sasl=SASL % self.sasl_port if self.sasl_port else "",
+            lmtp=LMTP % self.lmtp_port if self.lmtp_port else ""))
         for number in (1, 2, 3):
             self.deliver(f"Message {number}", f"This is message {number}.")
         if os.geteuid() == 0:
@@ -107,7 +138,8 @@ class Dovecot:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"dovecot ended: {self.told()}")
-            return {self.port, self.pop3_port or self.port} <= listening_ports()
+            ports = (self.port, self.pop3_port, self.sasl_port, self.lmtp_port)
+            return {port for port in ports if port} <= listening_ports()
 
         wait_until(ready, lambda: f"dovecot to listen: {self.told()}")
         return self

@@ -154,8 +154,8 @@ private struct Client {
         arguments: [
             ("192.0.2.7", "bob", "x.example", "ADDR=192.0.2.7 LOGIN=bob NAME=x.example"),
             ("2001:db8::1", "bob", "x", "ADDR=IPV6:2001:db8::1 LOGIN=bob NAME=x"),
-            ("unix:", "bob", "[TEMPUNAVAIL]", "ADDR=unix: LOGIN=bob NAME=[TEMPUNAVAIL]"),
-            ("unix:/tmp/a b\r\nc", "bob", "x", "ADDR=unix: LOGIN=bob NAME=x"),
+            ("unix:", "bob", "[TEMPUNAVAIL]", "ADDR=[UNAVAILABLE] LOGIN=bob NAME=[TEMPUNAVAIL]"),
+            ("unix:/tmp/a b\r\nc", "bob", "x", "ADDR=[UNAVAILABLE] LOGIN=bob NAME=x"),
             ("192.0.2.7", "", "x", "ADDR=192.0.2.7 NAME=x"),
             ("192.0.2.7", "a b+c=d\r\n\u{7F}", "x", "ADDR=192.0.2.7 LOGIN=a+20b+2Bc+3Dd+0D+0A+7F NAME=x"),
             ("192.0.2.7", "\u{E9}~!", "x", "ADDR=192.0.2.7 LOGIN=+C3+A9~! NAME=x"),
