@@ -229,6 +229,8 @@ class Beside(UpgradeTest):
         wait_until(lambda: self.number(self.old_file) == proxy.master, "the older one's too")
         self.noop(session)
         self.greeted(proxy)
+        session.closes()
+        self.assertEqual(proxy.wait_end(), 0)
 
 
 @apus_only
