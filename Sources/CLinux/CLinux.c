@@ -50,6 +50,13 @@ int linux_getsockopt_int(int fd, int level, int option, int *value) {
     socklen_t length = sizeof *value;
     return getsockopt(fd, level, option, value, &length);
 }
+int linux_peer_user(int fd, unsigned int *user) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+    if (result == 0) *user = peer.uid;
+    return result;
+}
 long linux_send(int fd, const void *bytes, unsigned long count) {
     return send(fd, bytes, count, MSG_NOSIGNAL);
 }

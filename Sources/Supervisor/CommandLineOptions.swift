@@ -3,7 +3,7 @@ import Glibc
 /// What the arguments of the command ask for (cli.md 1).
 package struct CommandLineOptions: Equatable, Sendable {
     /// What `-s` sends to the master.
-    package enum Signal: String, Sendable { case stop, quit, reopen, reload }
+    package enum Signal: String, Sendable { case stop, quit, reopen, reload, upgrade }
 
     package enum ManualForm: String, Sendable { case markdown, man }
 
@@ -20,6 +20,8 @@ package struct CommandLineOptions: Equatable, Sendable {
     package var dumpsConfiguration = false
     package var isQuiet = false
     package var signal: Signal?
+    /// `-w`: with `-s`, wait for what comes of it.
+    package var waits = false
     package var prefix: String?
     package var configurationFile: String?
     package var errorLog: String?
@@ -56,6 +58,7 @@ package struct CommandLineOptions: Equatable, Sendable {
             case "t": testsConfiguration = true
             case "T": (testsConfiguration, dumpsConfiguration) = (true, true)
             case "q": isQuiet = true
+            case "w": waits = true
             case "p", "e", "c", "g", "s":
                 guard let value = letters.isEmpty ? rest.popFirst() : String(letters) else {
                     throw Failure(message: "option \"-\(letter)\" requires \(Self.kindOfValue(letter))")

@@ -30,6 +30,8 @@ package struct CoreSettings: SettingsBlock {
     package var lockFile: String?
     /// What becomes of sockets inherited from nginx that the configuration does not name.
     package enum ForeignSockets: Equatable, Sendable { case refuse, close }
+    package enum Control: Equatable, Sendable { case builtIn, off, path(String) }
+    package var control = Control.builtIn
     package var foreignSockets = ForeignSockets.refuse
     package var timerResolution = Duration.zero
     package var debugPoint: DebugPoint?
@@ -39,11 +41,22 @@ package struct CoreSettings: SettingsBlock {
 
     package init() {}
 
+    /// Where the control socket is to be: beside the pid file unless the configuration says otherwise; nil for nowhere.
+    func controlPath(besides pidFile: String) -> String? {
+        switch control {
+        case .off: nil
+        case .path(let path): path
+        case .builtIn: (pidFile.hasSuffix(".pid") ? String(pidFile.dropLast(4)) : pidFile) + ".control"
+        }
+    }
+
     package static var title: String { "Processes" }
 
     package static var directives: [Directive<CoreSettings>] {
         processDirectives + [userDirective, affinityDirective, priorityDirective] + limitDirectives
-            + [takeoverDirective, environmentDirective] + fileDirectives + acceptedDirectives + [threadPoolDirective]
+            + [takeoverDirective, controlDirective, environmentDirective] + fileDirectives + acceptedDirectives + [
+                threadPoolDirective
+            ]
     }
 
     private static var processDirectives: [Directive<CoreSettings>] {
@@ -73,6 +86,17 @@ package struct CoreSettings: SettingsBlock {
                 `0` it waits until the last session has ended.
                 """),
         ]
+    }
+
+    private static var controlDirective: Directive<CoreSettings> {
+        Directive(
+            "control", in: .main, \.control, .control,
+            """
+            The UNIX socket at which the master takes the orders of `apusctl`: status, reload, upgrade and others, each \
+            answered with its outcome. Only root and the user of the master may connect. Without this directive it is \
+            beside the pid file, with `.control` in the place of `.pid`, if it can be made there. It is moved by a \
+            reload and handed on by an upgrade.
+            """)
     }
 
     private static var takeoverDirective: Directive<CoreSettings> {
@@ -161,6 +185,23 @@ extension ArgumentSyntax where Value == CoreSettings.WorkerCount {
             switch $0 {
             case .automatic: "auto"
             case .fixed(let number): String(number)
+            }
+        }
+    }
+}
+
+extension ArgumentSyntax where Value == CoreSettings.Control {
+    fileprivate static var control: ArgumentSyntax<CoreSettings.Control> {
+        ArgumentSyntax(placeholder: "file | off") { use, word throws(ConfigError) in
+            if word.text == "off" { return .off }
+            let path = use.environment.path(word.text)
+            guard !word.bytes.isEmpty, path.utf8.count < 108 else { throw use.phrase("invalid value") }
+            return .path(path)
+        } print: {
+            switch $0 {
+            case .builtIn: "the pid file's name with .control"
+            case .off: "off"
+            case .path(let path): path
             }
         }
     }

@@ -67,6 +67,8 @@ final class Generation {
         }
     }
 
+    var controlPath: String? { core.controlPath(besides: pidFile.path) }
+
     var workerCount: Int {
         switch core.workerCount {
         case .fixed(let count): count

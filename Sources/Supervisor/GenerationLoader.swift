@@ -39,6 +39,11 @@ package final class GenerationLoader {
         configuration.loaded.root.settings[CoreSettings.self].pidFile ?? installation.pidFile
     }
 
+    /// The control socket a configuration asks for; nil for none.
+    package func controlPath(of configuration: ReadConfiguration) -> String? {
+        configuration.loaded.root.settings[CoreSettings.self].controlPath(besides: pidPath(of: configuration))
+    }
+
     /// Opens everything, as a start would, and closes it again.
     package func test(_ configuration: ReadConfiguration, log: Log) throws(ConfigError) {
         _ = try checkedUser(configuration, previous: nil, log: log)

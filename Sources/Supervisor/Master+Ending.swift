@@ -55,6 +55,8 @@ extension Master {
         pidPath(pidPlace).remove(log: log)
         log.write(.notice, "exit")
         current.logs.tellSuppressed()
+        // Another master may have taken it over.
+        closeControl(unlinking: successor == nil && predecessor?.isAlive != true)
         closeSockets()
         exit(exitStatus)
     }

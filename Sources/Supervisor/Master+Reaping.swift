@@ -11,6 +11,10 @@ extension Master {
                 successorEnded(ending)
                 continue
             }
+            if process == binaryTest?.process {
+                binaryTestEnded(ending)
+                continue
+            }
             if process == rehearsal?.process || endedRehearsals.remove(process) != nil { continue }
             guard let child = children.removeValue(forKey: process) else {
                 report(ending, of: "unknown process", process)

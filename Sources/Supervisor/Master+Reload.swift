@@ -27,7 +27,16 @@ extension Master {
         }
     }
 
-    func loadingFailed(_ error: ConfigError) { loader.report(error) }
+    func loadingFailed(_ error: ConfigError) {
+        loader.report(error)
+        answerReload(error.message)
+    }
+
+    /// The control socket goes to where the configuration has it now.
+    private func moveControl() {
+        if let problem = openControl() { log.write(.emergency, "\(problem): there is no control socket") }
+        control?.listen(true)
+    }
 
     func completeReloadIfReady() {
         guard let pending else { return }
@@ -41,7 +50,9 @@ extension Master {
         closeUnwantedSockets()
         if old.pidFile.path != current.pidFile.path { old.pidFile.remove(log: log) }
         current.logs.redirectStandardError()
+        moveControl()
         tellWorkersToQuit { $0.generation !== self.current }
+        answerReload(nil)
         retireHelpers()
     }
 
@@ -63,6 +74,7 @@ extension Master {
         guard let failed = pending else { return }
         endWaiting()
         log.write(.emergency, "reload failed, the old configuration stays: \(reason)")
+        answerReload(reason)
         for child in children.values where child.generation === failed && child.kind == .worker {
             child.isLeaving = true
             child.tell(ControlMessage(child.isAccepting ? .quit : .terminate))

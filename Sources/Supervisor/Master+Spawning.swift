@@ -19,6 +19,14 @@ extension Master {
 
     /// The first processes of this master. A start that does not lead to workers that accept fails.
     func begin() {
+        if let problem = openControl() { return startFailed(problem) }
+        if let handed = handedControl {
+            // The configuration has another one, or none.
+            _ = close(handed.descriptor)
+            handedControl = nil
+        }
+        // The master before takes the orders until this one serves.
+        if predecessor?.isAlive != true { control?.listen(true) }
         guard startChildren(of: current) else { return startFailed("not all processes could be started") }
         startDeadline = loop?.schedule(after: Self.timeToAccept) { [unowned self] in
             startFailed("not all workers accepted in time")
@@ -32,6 +40,7 @@ extension Master {
         let workers = children.values.filter { $0.kind == .worker && $0.generation === current }
         guard workers.count >= current.workerCount, workers.allSatisfy(\.isAccepting) else { return }
         hasServed = true
+        control?.listen(true)
         loop?.cancel(&startDeadline)
         starter?.tell(success: true)
         starter = nil

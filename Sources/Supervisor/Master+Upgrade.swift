@@ -84,6 +84,7 @@ extension Master {
         var state = HandedState()
         state.link = link
         state.zones = loader.zones
+        state.control = control.map { ($0.descriptor, $0.path) }
         state.activated = openSockets.filter(\.isActivated).map(\.descriptor)
         return state
     }
@@ -112,6 +113,7 @@ extension Master {
         switch message {
         case .serving:
             successor.isServing = true
+            control?.listen(false)
             loop?.cancel(&successor.deadline)
             guard successor.kind == .whole else { return }
             log.write(.notice, "new binary process \(successor.process) serves, this one stops accepting")
@@ -147,6 +149,7 @@ extension Master {
                     + "process \"\(programName)\" exited")
         }
         predecessor?.link?.send(LinkMessage(.roomNotNeeded).bytes)
+        control?.listen(true)
         wishes.stopAccepting = false
         if hasStoppedAccepting {
             hasStoppedAccepting = false
@@ -222,8 +225,3 @@ extension Master {
 
 /// Where the file with this master's number is.
 enum PIDPlace: Equatable { case own, old, older }
-
-extension Master {
-    /// Tells whoever has asked for the upgrade how it went.
-    func answerUpgrade(_ failure: String?) {}
-}

@@ -61,6 +61,15 @@ final class Master {
     var starter: DaemonStarter?
     var exitStatus: CInt = 0
     let manager: ServiceManager
+    var control: ControlSocket?
+    /// The one of the master before, until it is used.
+    var handedControl: (descriptor: CInt, path: String)?
+    var waitingForReload: [ControlClient] = []
+    var waitingForThisReload: [ControlClient] = []
+    var waitingForUpgrade: [ControlClient] = []
+    var binaryTest: BinaryTest?
+    /// Milliseconds of the monotonic clock.
+    let begun = MonotonicClock.milliseconds
     var current: Generation
     /// Loaded, with workers that have not all said that they accept.
     var pending: Generation?
@@ -90,6 +99,7 @@ final class Master {
         link = inheritance?.state.link ?? -1
         abandonedSockets = inheritance?.abandoned ?? []
         manager = ServiceManager()
+        handedControl = inheritance?.state.control
         self.starter = starter
         current = generation
         openSockets = generation.sockets.sockets
@@ -111,8 +121,8 @@ final class Master {
         if link >= 0 { listenToPredecessor(link) }
         begin()
         while true {
-            loop?.turn()
             act()
+            loop?.turn()
         }
     }
 
@@ -176,6 +186,12 @@ final class Master {
     func becomeChild(of generation: Generation, keepsSockets: Bool) {
         for child in children.values { child.abandon() }
         children = [:]
+        control?.abandon()
+        control = nil
+        if let handedControl { _ = close(handedControl.descriptor) }
+        handedControl = nil
+        binaryTest?.abandon()
+        binaryTest = nil
         successor?.link.abandon()
         successor = nil
         predecessor?.link?.abandon()

@@ -98,6 +98,7 @@ extension Master {
     /// Begins a reload with its rehearsal.
     func rehearse() {
         log.write(.notice, "reconfiguring")
+        reloadBegins()
         do throws(SystemError) {
             try startRehearsal()
         } catch {

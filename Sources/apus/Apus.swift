@@ -14,6 +14,7 @@ import Supervisor
         Process.fillStandardDescriptors()
         let arguments = CommandLine.arguments
         let title = ProcessTitle()
+        if Orders.isCalled(by: arguments) { exit(Orders.run(Array(arguments.dropFirst()))) }
         do throws(CommandLineOptions.Failure) {
             let options = try CommandLineOptions(parsing: Array(arguments.dropFirst()))
             if let form = options.manual { exit(Information.printManual(form)) }

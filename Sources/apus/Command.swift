@@ -10,7 +10,7 @@ struct Command {
     private let installation: Installation
     private let environment = LogEnvironment(copiesToConsole: true)
     private let source: MailSource
-    private let loader: GenerationLoader
+    fileprivate let loader: GenerationLoader
 
     init(_ options: CommandLineOptions, arguments: [String]) {
         self.options = options
@@ -32,7 +32,7 @@ struct Command {
     }
 
     /// The log from before the configuration is read. When it cannot be opened, standard error takes its place.
-    private func openBuiltInLog() -> LogRegistry {
+    fileprivate func openBuiltInLog() -> LogRegistry {
         var settings = LogSettings()
         let level = options.testsConfiguration ? LogLevel.info : .notice
         settings.lines = [.init(installation.errorLog.map { .file($0) } ?? .standardError, level)]
@@ -75,13 +75,16 @@ struct Command {
 
     private func send(_ signal: CommandLineOptions.Signal, _ log: Log) -> CInt {
         let path: String
+        let control: String?
         do throws(ConfigError) {
-            path = loader.pidPath(of: try loader.read(log: log))
+            let configuration = try loader.read(log: log)
+            (path, control) = (loader.pidPath(of: configuration), loader.controlPath(of: configuration))
         } catch {
             loader.report(error)
             return 1
         }
         log.write(.notice, "signal process started")
+        if signal == .upgrade || options.waits { return ask(for: signal, at: control, log) }
         do throws(PIDFile.ReadingFailure) {
             let process = try PIDFile(path: path).read()
             guard kill(process, signal.number) == 0 else {
@@ -99,6 +102,34 @@ struct Command {
     }
 }
 
+extension Command {
+    /// Has the master do it through its control socket, and waits for the outcome.
+    private func ask(for signal: CommandLineOptions.Signal, at path: String?, _ log: Log) -> CInt {
+        guard let path else {
+            log.write(.error, "waiting needs the control socket, which \"control off\" forbids")
+            return 1
+        }
+        do throws(ControlCall.Failure) {
+            _ = try ControlCall.ask(signal.rawValue, waits: true, at: path)
+            return 0
+        } catch {
+            log.write(.error, error.message)
+            return 1
+        }
+    }
+
+    /// Where the master of this configuration listens for orders (`apusctl`).
+    func controlPath() -> String? {
+        let log = openBuiltInLog().main
+        do throws(ConfigError) {
+            return loader.controlPath(of: try loader.read(log: log))
+        } catch {
+            loader.report(error)
+            return nil
+        }
+    }
+}
+
 extension CommandLineOptions.Signal {
     fileprivate var number: CInt {
         switch self {
@@ -106,6 +137,7 @@ extension CommandLineOptions.Signal {
         case .quit: SIGQUIT
         case .reopen: SIGUSR1
         case .reload: SIGHUP
+        case .upgrade: SIGUSR2
         }
     }
 }

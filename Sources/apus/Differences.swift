@@ -168,6 +168,13 @@ enum Differences {
                 "The start fails with status 1; the command returns when all workers accept."
             ),
             (
+                "Orders to a running master are signals; what comes of them stands in the log.",
+                """
+                There is a control socket (`control`, beside the pid file by default) for `apusctl`, `-s upgrade` and `-w`, \
+                which tell the outcome.
+                """
+            ),
+            (
                 "USR2 is refused in the foreground, and as long as an older master lives.",
                 """
                 Neither matters: only a new binary that this master has started itself must have ended. The pid file of \

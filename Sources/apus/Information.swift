@@ -24,7 +24,7 @@ enum Information {
     private static var help: String {
         let paths = BuiltInPaths()
         return """
-            Usage: apus [-?hvVtTq] [-s signal] [-p prefix]
+            Usage: apus [-?hvVtTqw] [-s signal] [-p prefix]
                         [-e filename] [-c filename] [-g directives]
                    apus --manual markdown|man
 
@@ -35,7 +35,9 @@ enum Information {
               -t            : test configuration and exit
               -T            : test configuration, dump it and exit
               -q            : suppress non-error messages during configuration testing
-              -s signal     : send signal to a master process: stop, quit, reopen, reload
+              -s signal     : send signal to a master process: stop, quit, reopen, reload,
+                              upgrade
+              -w            : with -s, wait for what comes of it
               -p prefix     : set prefix path (default: \(paths.prefix))
               -e filename   : set error log file (default: \(paths.errorLog))
               -c filename   : set configuration file (default: \(paths.configurationFile))

@@ -75,7 +75,7 @@ class Information(CommandLine):
         for word in ("-h", "-?"):
             with self.subTest(word):
                 lines = self.informed(word)
-                self.assertRegex(lines[1], rf"^Usage: {NAME} \[-\?hvVtTq\] \[-s signal\] \[-p prefix\]")
+                self.assertRegex(lines[1], rf"^Usage: {NAME} \[-\?hvVtTqw?\] \[-s signal\] \[-p prefix\]")
                 text = "\n".join(lines)
                 for option in ("-?,-h ", "-v ", "-V ", "-t ", "-T ", "-q ", "-s signal ", "-p prefix ", "-e filename ",
                                "-c filename ", "-g directives "):
