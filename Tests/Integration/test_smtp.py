@@ -175,6 +175,16 @@ class Auth(SMTPTest):
                 wire.hears(answer)
             wire.hears_end()
 
+    @apus_only
+    def test_an_empty_status_refuses(self):
+        self.arrange()
+        self.auth.answers = [accept(self.backend.port).replace(b"Auth-Status: OK", b"Auth-Status:")]
+        wire = self.client()
+        wire.says(PLAIN)
+        wire.hears("535 5.7.0 ")
+        wire.hears_end()
+        self.assertEqual(self.backend.heard, [])
+
     def test_malformed_responses(self):
         self.arrange("max_errors 1;")
         wire = self.client()
