@@ -22,6 +22,14 @@ enum Differences {
                 others are an error.
                 """
             ),
+            (
+                "An error of the configuration is one line.",
+                "A second one, level `notice`, may help: `did you mean \"worker_processes\"?`."
+            ),
+            (
+                "A comment of more than 4096 bytes is too long.",
+                "It may be of any length."
+            ),
         ]
     }
 
@@ -66,6 +74,14 @@ enum Differences {
                 "Both are refused."
             ),
             (
+                "NUL in the arguments of IMAP's LOGIN, and line ends in its user name, go on.",
+                "`BAD`."
+            ),
+            (
+                "Invalid Base64 in the user name line of AUTHENTICATE LOGIN is answered without a tag.",
+                "With the tag of the command."
+            ),
+            (
                 "A response to AUTHENTICATE must fit what is left of `imap_client_buffer`.",
                 "A response has a limit of its own, 12,288 bytes (RFC 4954); commands keep theirs."
             ),
@@ -82,12 +98,32 @@ enum Differences {
                 "It quotes the tag and the command word, and the rest only of commands that take no password."
             ),
             (
+                "At level `debug` the log shows what clients send, passwords included.",
+                "It never does."
+            ),
+            (
+                "The lines after a login that failed within its exchange show its user name.",
+                "Only user names that were asked about are shown."
+            ),
+            (
                 "The server behind fails the login when it sends more than the reply to LOGIN at once.",
                 "What follows the reply is relayed."
             ),
             (
+                "The server behind fails the login when it sends more than one untagged line before that reply, but not by a NUL.",
+                "All such lines are relayed with the reply; a NUL in a reply is an invalid response."
+            ),
+            (
+                "An IMAP server behind is sent user and password one after the other.",
+                "At once when its greeting says that it takes such literals (`LITERAL+`, `LITERAL-`)."
+            ),
+            (
                 "Pipelined commands longer than the buffer together are refused as too long.",
                 "Each command counts for itself."
+            ),
+            (
+                "`imap_client_buffer`, `smtp_client_buffer` and `proxy_buffer` are the size of what a session allocates.",
+                "They are limits; memory is taken as it is needed."
             ),
             (
                 "A client may give any number of commands before it logs in.",
@@ -97,6 +133,10 @@ enum Differences {
                 "There are no password files; EXTERNAL is for the authentication service to judge.",
                 "So it is with `auth_http`. With `auth_passwd_file`, EXTERNAL is refused unless a verified client certificate names the user."
             ),
+            (
+                "Of several faults of a client certificate the last one found counts, which `optional_no_ca` may overlook.",
+                "The worst one counts."
+            ),
         ]
     }
 
@@ -105,6 +145,14 @@ enum Differences {
             (
                 "An answer of the authentication service without `Auth-Status` accepts.",
                 "It is an internal error, and the log says so."
+            ),
+            (
+                "An empty `Auth-Status` accepts in SMTP.",
+                "It refuses, as it does in IMAP and POP3."
+            ),
+            (
+                "An answer that ends before its headers do is not logged.",
+                "`auth http server ADDRESS prematurely closed connection`, level error."
             ),
             (
                 "The HTTP status of an answer is ignored.",
@@ -154,6 +202,10 @@ enum Differences {
             (
                 "Workers open log files; the master gives these to the workers' user.",
                 "The master opens them and passes descriptors; the owner of a log file is not changed."
+            ),
+            (
+                "USR1 makes a worker open its log files anew.",
+                "The worker asks the master to; all logs are opened anew."
             ),
             (
                 "`env TZ=ZONE` does not change the time in the lines that workers log.",
@@ -210,6 +262,10 @@ enum Differences {
             (
                 "A PROXY header that comes in more than one segment is refused as broken.",
                 "The rest is waited for, within `timeout` and 4096 bytes."
+            ),
+            (
+                "Commands that come in one segment with a PROXY header wait until more comes.",
+                "They are carried out."
             ),
             (
                 "A client of a UNIX socket whose address a PROXY header replaced is announced with the socket's path.",

@@ -700,6 +700,16 @@ class BadResponses(IMAPTest):
         wire.says("b NOOP")
         wire.hears("b OK completed")
 
+    @apus_only
+    def test_a_broken_exchange_names_nobody_in_the_log(self):
+        self.arrange("imap_auth login cram-md5;")
+        wire = self.client()
+        wire.says("a AUTHENTICATE LOGIN " + b64("bob"), "***", "b AUTHENTICATE CRAM-MD5", b64("bob nonsense"))
+        self.proxy.wait_log(r"client sent invalid base64 encoding in AUTH LOGIN command while in auth state, "
+                            r"client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+$")
+        self.proxy.wait_log(r"client sent invalid CRAM-MD5 hash in AUTH CRAM-MD5 command while in auth state, "
+                            r"client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+$")
+
     def test_bad_initial_responses(self):
         self.arrange("imap_auth plain login external; max_errors 1;")
         wire = self.client()
@@ -840,6 +850,21 @@ class LogOfASession(IMAPTest):
         self.assertRegex(lines[1], r"\[info\] \d+#\d+: \*1 client logged in" + context)
         self.assertRegex(lines[2], r"\[info\] \d+#\d+: \*1 proxied session done" + context)
         self.assertEqual(len(lines), 3)
+
+
+class UnixSocket(IMAPTest):
+
+    @apus_only
+    def test_the_last_reply_is_not_lost_in_a_reset(self):
+        # The kernel resets a UNIX socket that is closed with bytes unread.
+        self.arrange(server="listen unix:@dir@/imap;")
+        for _ in range(20):
+            wire = self.connect(str(self.proxy.dir / "imap"))
+            wire.hears(GREETING)
+            wire.tries_to_send(b"a LOGOUT\r\n" + b"b NOOP\r\n" * 2000)
+            wire.hears("* BYE", "a OK completed")
+            wire.hears_end()
+            self.assertNotIn("< reset", wire.transcript)
 
 
 if __name__ == "__main__":

@@ -514,6 +514,22 @@ class Logs(ProcessTest):
         proxy.wait_log("connected", 10)
         self.assertLessEqual(len(proxy.lines("connected", "old.log")), settled + 1)
 
+    @apus_only
+    def test_a_worker_asks_the_master_to_reopen(self):
+        proxy = self.start(PLAIN, workers=2)
+        os.rename(proxy.dir / "error.log", proxy.dir / "old.log")
+        proxy.send_signal(signal.SIGUSR1, proxy.workers()[0])
+        # All of them write to the new file from now on.
+        for worker in proxy.workers():
+            proxy.wait_log(rf"\[notice\] {worker}#{worker}: reopening logs", name="old.log")
+        wait_until((proxy.dir / "error.log").exists, "the new log")
+
+        def moved():
+            self.greeted(proxy).closes()
+            return proxy.lines(r"\*\d+ client .* connected")
+
+        wait_until(moved, "a line in the new log")
+
     def test_a_log_that_cannot_be_reopened_stays(self):
         proxy = self.start(PLAIN)
         proxy.allow(r"open\(\)")

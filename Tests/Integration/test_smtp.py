@@ -37,7 +37,7 @@ class Commands(SMTPTest):
             ("AUTH", ARGUMENT),
             ("AUTH GSSAPI", INVALID),
             ("AUTH CRAM-MD5", INVALID),
-            ("AUTH EXTERNAL " + b64("bob"), INVALID),
+            *(() if REFERENCE else [("AUTH EXTERNAL " + b64("bob"), INVALID)]),
             ("RCPT TO:<a>", SEQUENCE),
             ("MAIL", ARGUMENT),
             ("MAIL FROM:<a@b> SIZE=100", SUCCESS),
@@ -87,6 +87,7 @@ class Commands(SMTPTest):
                 wire.hears(INVALID)
         self.assertEqual(self.auth.requests, [])
 
+    @apus_only
     def test_mail_without_a_login_is_refused(self):
         self.arrange()
         wire = self.client()
@@ -174,6 +175,16 @@ class Auth(SMTPTest):
                 wire.hears(answer)
             wire.hears_end()
 
+    @apus_only
+    def test_an_empty_status_refuses(self):
+        self.arrange()
+        self.auth.answers = [accept(self.backend.port).replace(b"Auth-Status: OK", b"Auth-Status:")]
+        wire = self.client()
+        wire.says(PLAIN)
+        wire.hears("535 5.7.0 ")
+        wire.hears_end()
+        self.assertEqual(self.backend.heard, [])
+
     def test_malformed_responses(self):
         self.arrange("max_errors 1;")
         wire = self.client()
@@ -237,6 +248,7 @@ class Upstream(SMTPTest):
         wire.hears("250-mail.example.com", "250 AUTH PLAIN LOGIN", ACCEPTED)
         self.assertEqual(len(self.backend.heard[0]), 3)
 
+    @apus_only  # newer than Debian's nginx
     def test_the_login_is_written_as_xtext(self):
         self.arrange(answer=lambda request: accept(self.backend.port))
         wire = self.client()
@@ -315,6 +327,7 @@ class WithoutLogin(SMTPTest):
                          ["EHLO mail.example.com", "XCLIENT ADDR=127.0.0.1 LOGIN=relay NAME=[UNAVAILABLE]",
                           "MAIL FROM:<a>", "RCPT TO:<c>"])
 
+    @apus_only  # newer than Debian's nginx
     def test_nothing_is_left_of_a_failed_login(self):
         self.arrange("smtp_auth none;")
         wire = self.client()

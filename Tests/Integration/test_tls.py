@@ -138,7 +138,7 @@ class ImplicitTLS(TLSTest):
         self.assertTrue(self.backend.connections[0].done.wait(DEADLINE))
         self.log_in(self.handshakes())
 
-
+    @apus_only
     def test_a_client_that_says_good_bye_before_its_login_hears_one(self):
         self.secure()
         wire = self.handshakes()
@@ -146,6 +146,7 @@ class ImplicitTLS(TLSTest):
         wire.sock.unwrap()
         wire.ended = True
 
+    @apus_only  # nginx says nothing of it
     def test_a_client_that_resets_before_its_login(self):
         self.secure()
         wire = self.handshakes()
