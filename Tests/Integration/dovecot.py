@@ -20,6 +20,7 @@ listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
+auth_failure_delay = 0
 auth_username_format = %n
 hostname = mail.example.com
 default_internal_user = {user}
@@ -41,6 +42,10 @@ userdb {{
 }}
 service anvil {{
   chroot =
+  # Refused logins do not slow down those that follow.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service imap-login {{
   chroot =
