@@ -5,10 +5,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +51,41 @@ int linux_setsockopt_int(int fd, int level, int option, int value) {
 int linux_getsockopt_int(int fd, int level, int option, int *value) {
     socklen_t length = sizeof *value;
     return getsockopt(fd, level, option, value, &length);
+}
+long linux_notify(const char *name, const void *bytes, unsigned long count, int passed) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    unsigned long length = strlen(name);
+    if (length >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, name, length);
+    if (name[0] == '@') address.sun_path[0] = 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    struct iovec piece = { .iov_base = (void *)bytes, .iov_len = count };
+    union { char space[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
+    struct msghdr message = {
+        .msg_name = &address,
+        .msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length),
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+    };
+    if (passed >= 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.space;
+        message.msg_controllen = sizeof control.space;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &passed, sizeof(int));
+    }
+    long result = sendmsg(fd, &message, MSG_NOSIGNAL);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return result;
 }
 int linux_peer_user(int fd, unsigned int *user) {
     struct ucred peer;

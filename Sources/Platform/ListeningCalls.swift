@@ -51,6 +51,12 @@ package enum ListeningCalls {
         return SocketAddress(storage, length: Int(length))
     }
 
+    package static func isListeningStream(_ socket: CInt) -> Bool {
+        var (type, listens): (CInt, CInt) = (0, 0)
+        return linux_getsockopt_int(socket, SOL_SOCKET, SO_TYPE, &type) == 0 && type == CInt(SOCK_STREAM.rawValue)
+            && linux_getsockopt_int(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens) == 0 && listens != 0
+    }
+
     package static func isMultipath(_ socket: CInt) -> Bool {
         var number: CInt = 0
         return linux_getsockopt_int(socket, SOL_SOCKET, SO_PROTOCOL, &number) == 0 && number == multipathProtocol

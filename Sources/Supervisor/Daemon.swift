@@ -33,6 +33,9 @@ package struct Daemon {
         guard let generation = load(offered, builtInLog.main) else { return nil }
         guard let unwanted = unwantedSockets(offered, generation, inheritance) else { return nil }
         inheritance?.abandoned = unwanted
+        let spare = offered.filter { socket in
+            socket.isActivated && !generation.sockets.sockets.contains { $0 === socket }
+        }
         announce(generation.log)
         Signals.block()
         // The built-in log closes here: from now on there are those of the configuration.
@@ -54,7 +57,7 @@ package struct Daemon {
         return .master(
             Master(
                 loader, generation, title: title, isDaemon: generation.core.isDaemon || inheritance != nil,
-                inheritance: inheritance, starter: starter, serial: serial))
+                inheritance: inheritance, spareSockets: spare, starter: starter, serial: serial))
     }
 
     private func load(_ sockets: [ListeningSocket], _ log: Log) -> Generation? {

@@ -12,6 +12,7 @@ extension Master {
         defer { wishes.escalate = false }
         guard let period = escalationPeriod else {
             escalationPeriod = Self.firstPeriod
+            tellManagerOfEnd()
             endRehearsal()
             tellWorkersToTerminate()
             retireHelpers()
@@ -43,6 +44,7 @@ extension Master {
     func quit() {
         guard !hasQuit else { return }
         hasQuit = true
+        tellManagerOfEnd()
         endRehearsal()
         tellWorkersToQuit { _ in true }
         closeSockets()
@@ -51,6 +53,7 @@ extension Master {
     }
 
     func finish() -> Never {
+        tellManagerOfEnd()
         if let pending, pending.pidFile.path != current.pidFile.path { pending.pidFile.remove(log: log) }
         pidPath(pidPlace).remove(log: log)
         log.write(.notice, "exit")

@@ -30,6 +30,7 @@ extension Master {
     func loadingFailed(_ error: ConfigError) {
         loader.report(error)
         answerReload(error.message)
+        manager.ready("Reload failed: \(error.message)", isMain: false)
     }
 
     /// The control socket goes to where the configuration has it now.
@@ -53,12 +54,15 @@ extension Master {
         moveControl()
         tellWorkersToQuit { $0.generation !== self.current }
         answerReload(nil)
+        manager.ready(statusText, isMain: false)
         retireHelpers()
     }
 
     /// HUP while a new binary runs: this master serves again, with the configuration it has (process-model.md 8.4).
     func restart() {
         wishes.stopAccepting = false
+        manager.reloading()
+        defer { manager.ready(statusText, isMain: false) }
         guard hasStoppedAccepting else { return }
         hasStoppedAccepting = false
         startChildren(of: current)
@@ -75,6 +79,7 @@ extension Master {
         endWaiting()
         log.write(.emergency, "reload failed, the old configuration stays: \(reason)")
         answerReload(reason)
+        manager.ready("Reload failed: \(reason)", isMain: false)
         for child in children.values where child.generation === failed && child.kind == .worker {
             child.isLeaving = true
             child.tell(ControlMessage(child.isAccepting ? .quit : .terminate))

@@ -42,6 +42,9 @@ extension Master {
         hasServed = true
         control?.listen(true)
         loop?.cancel(&startDeadline)
+        // Of the process that is started by another master, the manager hears when that one has gone.
+        if predecessor?.link == nil { manager.ready(statusText, isMain: predecessor?.isAlive != true) }
+        keepWatchdogCalm()
         starter?.tell(success: true)
         starter = nil
         predecessor?.link?.send(LinkMessage(.serving).bytes)

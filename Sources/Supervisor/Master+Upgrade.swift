@@ -189,6 +189,7 @@ extension Master {
     func predecessorEnded() {
         predecessor?.link?.close()
         predecessor?.link = nil
+        if hasServed { manager.ready(statusText, isMain: true) }
         for socket in abandonedSockets { socket.unlinkWithWarning(log: log) }
         abandonedSockets = []
     }

@@ -68,6 +68,7 @@ final class Master {
     var waitingForThisReload: [ControlClient] = []
     var waitingForUpgrade: [ControlClient] = []
     var binaryTest: BinaryTest?
+    var hasToldEnd = false
     /// Milliseconds of the monotonic clock.
     let begun = MonotonicClock.milliseconds
     var current: Generation
@@ -89,7 +90,7 @@ final class Master {
 
     init(
         _ loader: GenerationLoader, _ generation: Generation, title: ProcessTitle, isDaemon: Bool,
-        inheritance: Inheritance?, starter: DaemonStarter?, serial: SharedCounter
+        inheritance: Inheritance?, spareSockets: [ListeningSocket], starter: DaemonStarter?, serial: SharedCounter
     ) {
         self.loader = loader
         self.title = title
@@ -102,7 +103,7 @@ final class Master {
         handedControl = inheritance?.state.control
         self.starter = starter
         current = generation
-        openSockets = generation.sockets.sockets
+        openSockets = generation.sockets.sockets + spareSockets
         generation.service.tookForce()
     }
 

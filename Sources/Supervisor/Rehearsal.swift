@@ -99,6 +99,7 @@ extension Master {
     func rehearse() {
         log.write(.notice, "reconfiguring")
         reloadBegins()
+        manager.reloading()
         do throws(SystemError) {
             try startRehearsal()
         } catch {

@@ -227,6 +227,13 @@ enum Differences {
                 """
             ),
             (
+                "A service manager hears nothing, and its sockets are not known.",
+                """
+                systemd is told of readiness, reloads, the end and who is the main process (`NOTIFY_SOCKET`), its watchdog is \
+                served, and listening sockets it passes on (`LISTEN_FDS`) are taken by their address.
+                """
+            ),
+            (
                 "USR2 is refused in the foreground, and as long as an older master lives.",
                 """
                 Neither matters: only a new binary that this master has started itself must have ended. The pid file of \

@@ -23,6 +23,8 @@ int linux_bind(int fd, const void *address, unsigned int length);
 int linux_getsockname(int fd, void *address, unsigned int *length);
 int linux_setsockopt_int(int fd, int level, int option, int value);
 int linux_getsockopt_int(int fd, int level, int option, int *value);
+// One datagram to a path, or with `@` to an abstract name, with at most one descriptor (-1: none).
+long linux_notify(const char *name, const void *bytes, unsigned long count, int passed);
 int linux_peer_user(int fd, unsigned int *user);
 long linux_send(int fd, const void *bytes, unsigned long count);
 long linux_recv(int fd, void *bytes, unsigned long count);
