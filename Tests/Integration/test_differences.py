@@ -33,6 +33,7 @@ SHOWN_BY = (
     ("Commands sent together with a MAIL", "test_smtp.Commands.test_mail_without_a_login_is_refused"),
     ("An SMTP server behind that sends several replies",
      "SMTPTests/BackendTests.swift:follows the table, at every split"),
+    ("XCLIENT gives `unix:`", "test_smtp.Upstream.test_a_unix_client"),
     ("An IMAP literal of no bytes", "test_imap_commands.Login.test_a_literal_of_no_bytes_is_an_empty_string"),
     ("A quoted string that ends",
      "test_imap_commands.ParserRefusals.test_a_quoted_string_cut_off_by_the_line_end_is_refused",
