@@ -45,6 +45,20 @@ static inline void openssl_set_read_ahead(SSL_CTX *ctx) { SSL_CTX_set_read_ahead
 static inline int openssl_set_version_range(SSL_CTX *ctx, int low, int high) {
     return SSL_CTX_set_min_proto_version(ctx, low) && SSL_CTX_set_max_proto_version(ctx, high);
 }
+// Certificates are compressed once, when they are loaded; those of clients are never taken compressed.
+// 0: it was asked for, and this library cannot do it (OpenSSL has it since 3.2, with an algorithm compiled in).
+static inline int openssl_compress_certificates(SSL_CTX *ctx, int enable) {
+#ifdef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+    if (!enable) return 1;
+    if (!SSL_CTX_compress_certs(ctx, 0)) return 0;
+    SSL_CTX_clear_options(ctx, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+    return 1;
+#else
+    (void)ctx;
+    return !enable;
+#endif
+}
 static inline int openssl_set_groups(SSL_CTX *ctx, const char *list) { return SSL_CTX_set1_curves_list(ctx, list); }
 static inline int openssl_ssl_session_index(void) { return SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
 static inline int openssl_context_index(void) { return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL); }

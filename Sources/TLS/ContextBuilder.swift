@@ -44,8 +44,9 @@ final class ContextBuilder {
         setOptions()
         try setCiphers()
         try loadCertificates()
-        if settings.compressesCertificates {
+        if openssl_compress_certificates(context, settings.compressesCertificates ? 1 : 0) == 0 {
             environment.warn("\"ssl_certificate_compression\" is not supported on this platform, ignored")
+            ERR_clear_error()
         }
         try setVerification()
         try setParameters()

@@ -323,6 +323,10 @@ class ErrorLog(ConfigTest):
                       done.stderr)
 
 
+# What tables say in one word.
+DUPLICATE, NUMBER, VALUE, COUNT, FLAG = "is duplicate", "invalid number", "invalid value", "the number of words", "on or off"
+
+
 class Mail(ConfigTest):
     """Directives of mail and server."""
 
@@ -470,6 +474,136 @@ class Mail(ConfigTest):
                      f"unknown mail protocol for server in {self.conf}:3")
         self.refuses("events { }\nmail {\nserver { protocol imap;\nlisten 127.0.0.1:12012 ssl;\n}\n}",
                      f'no "ssl_certificate" is defined for the "listen ... ssl" directive in {self.conf}:4')
+
+    def rows(self, refused, accepted=(), warned=(), build=None):
+        """The rows of one table of directives: `refused` with a message each, `accepted` as they are, `warned` with one.
+
+        Where the message is the reason alone, it is about the row's first word."""
+        build = build or self.mail
+        line = 3 if build == self.mail else 5
+        for text, message in refused:
+            with self.subTest(text=text[:80]):
+                if message in (DUPLICATE, NUMBER, VALUE):
+                    message = f'"{text.split()[0]}" directive {message}'
+                elif message == COUNT:
+                    message = f'invalid number of arguments in "{text.split()[0]}" directive'
+                elif message == FLAG:
+                    name, value = text.split()
+                    message = f'invalid value "{value}" in "{name}" directive, it must be "on" or "off"'
+                self.refuses(build(text + ";"), message, line)
+        for text in accepted:
+            with self.subTest(text=text[:80]):
+                self.accepts(build(text + ";"))
+        for text, message in warned:
+            with self.subTest(text=text[:80]):
+                self.accepts(build(text + ";"), [f"[warn] {message} in {self.conf}:{line}"])
+
+    def test_core_directives(self):
+        self.rows((
+            ("timeout 1M", VALUE), ("timeout 1y", VALUE), ('timeout ""', VALUE), ("timeout 1; timeout 2", DUPLICATE),
+            ("server_name", COUNT), ("server_name a b", COUNT), ("max_errors -1", NUMBER),
+            ("max_errors 99999999999999999999", NUMBER), ("max_errors 1x", NUMBER),
+            ("listen 143", '"listen" directive is not allowed here'),
+            ("include nope.conf", f'open() "{self.dir}/nope.conf" failed (2: No such file or directory)'),
+        ), ("max_errors 0", "server_name ''", "include *.nope", "timeout 0"))
+
+    def test_imap_directives(self):
+        self.rows((
+            ("imap_auth", COUNT), ("imap_auth apop", 'invalid value "apop"'), ('imap_client_buffer ""', VALUE),
+            ("imap_client_buffer 1kb", VALUE), ("imap_capabilities", COUNT),
+        ), ("imap_client_buffer 0", 'imap_capabilities ""', "imap_capabilities a; imap_capabilities b",
+            "imap_auth plain; imap_auth login"), (("imap_auth plain plain", 'duplicate value "plain"'),))
+
+    def test_pop3_directives(self):
+        self.rows((
+            ("pop3_auth", COUNT), ("pop3_auth login", 'invalid value "login"'), ("pop3_capabilities", COUNT),
+        ), ("pop3_auth apop cram-md5 plain external", "pop3_capabilities a; pop3_capabilities b"),
+            (("pop3_auth apop APOP", 'duplicate value "APOP"'),))
+
+    def test_smtp_directives(self):
+        self.rows((
+            ("smtp_auth", COUNT), ("smtp_auth apop", 'invalid value "apop"'), ("smtp_client_buffer 1g", VALUE),
+            ("smtp_client_buffer 1k; smtp_client_buffer 1k", DUPLICATE), ("smtp_greeting_delay x", VALUE),
+            ("smtp_greeting_delay 1; smtp_greeting_delay 1", DUPLICATE), ("smtp_capabilities", COUNT),
+        ), ("smtp_auth plain login cram-md5 external none", "smtp_capabilities a; smtp_capabilities 'SIZE 1'",
+            "smtp_greeting_delay 500ms"), (("smtp_auth none none", 'duplicate value "none"'),))
+
+    def test_authentication_directives(self):
+        long = "unix:/" + "x" * 120
+        self.rows((
+            ("auth_http", COUNT), ("auth_http a b", COUNT), ("auth_http_header a b c", COUNT),
+            ("auth_http_timeout -1", VALUE),
+            ("auth_http http://[::1/", 'invalid host in auth_http "[::1/"'),
+            ("auth_http HTTP://127.0.0.1/", 'invalid port in auth_http "HTTP://127.0.0.1/"'),
+            ("auth_http http:///x", 'no host in auth_http "/x"'),
+            ("auth_http 127.0.0.1:x", 'invalid port in auth_http "127.0.0.1:x"'),
+            (f"auth_http {long}", f'too long path in the unix domain socket in auth_http "{long}"'),
+            ("auth_http_pass_client_cert on; auth_http_pass_client_cert on", DUPLICATE),
+        ), ("auth_http 127.0.0.1:1/x; auth_http 127.0.0.1:2", "auth_http http://[::1]:80/", "auth_http unix:/tmp/x",
+            "auth_http http://unix:/tmp/x:/uri", "auth_http 127.0.0.1?x", "auth_http_header a 'b c'; auth_http_header a b"))
+
+    def test_proxy_directives(self):
+        self.rows((
+            ("proxy x", FLAG), ("proxy on; proxy on", DUPLICATE), ("proxy_buffer", COUNT),
+            ("proxy_buffer 1; proxy_buffer 1", DUPLICATE), ("proxy_timeout 1; proxy_timeout 1", DUPLICATE),
+            ("proxy_pass_error_message on; proxy_pass_error_message on", DUPLICATE), ("proxy_smtp_auth x", FLAG),
+            ("proxy_smtp_auth on; proxy_smtp_auth on", DUPLICATE), ("xclient maybe", FLAG),
+            ("xclient on; xclient on", DUPLICATE), ("proxy_protocol on; proxy_protocol on", DUPLICATE),
+        ), ("proxy OFF", "xclient Off", "proxy_protocol off"))
+
+    def test_client_address_directives(self):
+        self.rows((
+            ("set_real_ip_from", COUNT), ("set_real_ip_from ::1/129", 'host not found in set_real_ip_from "::1/129"'),
+            ("set_real_ip_from 10.0.0.0/x", 'host not found in set_real_ip_from "10.0.0.0/x"'),
+            ("set_real_ip_from unix:/x", 'host not found in set_real_ip_from "unix:/x"'),
+            ("set_real_ip_from nosuchhost.invalid", 'host not found in set_real_ip_from "nosuchhost.invalid"'),
+        ), ("set_real_ip_from 10.0.0.0/8", "set_real_ip_from 127.0.0.1", "set_real_ip_from ::1", "set_real_ip_from localhost",
+            "set_real_ip_from unix:; set_real_ip_from 2001:db8::/32"), (
+                ("set_real_ip_from 10.0.0.1/8", "low address bits of 10.0.0.1/8 are meaningless"),
+                ("set_real_ip_from ::1/64", "low address bits of ::1/64 are meaningless"),
+            ))
+
+    def test_tls_directives(self):
+        names = ("ssl_dhparam", "ssl_ecdh_curve", "ssl_ciphers", "ssl_client_certificate", "ssl_trusted_certificate", "ssl_crl")
+        self.rows((
+            *((f"{name} a; {name} b", DUPLICATE) for name in names), *((f"{name} a b", COUNT) for name in names),
+            ("starttls on; starttls on", DUPLICATE), ("ssl_certificate a b", COUNT), ("ssl_certificate_key", COUNT),
+            ("ssl_conf_command a", COUNT), ("ssl_conf_command a b c", COUNT), ("ssl_protocols", COUNT),
+            ("ssl_prefer_server_ciphers on; ssl_prefer_server_ciphers on", DUPLICATE),
+            ("ssl_session_cache", COUNT), ("ssl_session_cache a b c", COUNT),
+            ("ssl_session_cache builtin:-1", 'invalid session cache "builtin:-1"'),
+            ("ssl_session_cache shared::1m", 'invalid session cache "shared::1m"'),
+            ("ssl_session_cache shared:A:1g", 'invalid session cache "shared:A:1g"'),
+            ("ssl_session_tickets x", FLAG), ("ssl_session_timeout 1ms", VALUE),
+            ("ssl_verify_client on; ssl_verify_client on", DUPLICATE), ("ssl_verify_depth -1", NUMBER),
+            ("ssl_verify_depth 1; ssl_verify_depth 2", DUPLICATE),
+            ("starttls ONLY", 'no "ssl_certificate" is defined for the "starttls" directive'),
+        ), ("starttls OFF", "ssl_verify_client Optional_No_CA", "ssl_session_timeout 1y1d", "ssl_session_timeout 1M",
+            "ssl_session_cache off none", "ssl_session_cache builtin shared:A:1m", "ssl_session_cache none",
+            "ssl_session_ticket_key none; ssl_session_ticket_key other", "ssl_protocols TLSv1; ssl_protocols TLSv1.3"),
+            (("ssl_protocols TLSv1.2 TLSv1.2", 'duplicate value "TLSv1.2"'),))
+
+    def test_forms_of_listen(self):
+        def of(reason, word):
+            return word, f'{reason} in "{word}" of the "listen" directive'
+
+        keepalive = "127.0.0.1:12013 so_keepalive="
+        self.rows((
+            of("invalid port", "127.0.0.1:"), of("invalid port", "*:"), of("host not found", "110-"),
+            of("host not found", "12020-x"), of("invalid port range", "12022-12020"), of("invalid port", "12020-70000"),
+            of("invalid port", "0-5"), of("host not found", "256.0.0.1:12013"), of("invalid host", "[::1]x:12013"),
+            of("invalid port", "[::1]:"), of("no host", "[]:12013"), of("invalid host", "127.0.0.1:12013?x"),
+            ("[::]:12013 ipv6only=ox", 'invalid ipv6only flags "ox"'),
+            *((f"127.0.0.1:12013 backlog={value}", f'invalid backlog "backlog={value}"') for value in ("", "-1", "1x")),
+            *((f"127.0.0.1:12013 {name}=", f'invalid {name} "{name}="') for name in ("rcvbuf", "sndbuf")),
+            *((keepalive + value, f'invalid so_keepalive value: "{value}"')
+              for value in ("", ":", "1:2:3:4", "x:2", "0:0:0", "1ms")),
+            ("127.0.0.1:12013; listen localhost:12013", 'duplicate "127.0.0.1:12013" address and port pair'),
+            ("127.0.0.1:12013 ssl", 'no "ssl_certificate" is defined for the "listen ... ssl" directive'),
+        ), ("*:12013", "12013", "[::]:12013 ipv6only=off", "12020-12022", "127.0.0.1:12020-12020", "127.0.0.1",
+            f"UNIX:{self.dir}/y.sock", "00127.0.0.1:012013", "127.1:12013", "127.0.0.1:12013 rcvbuf=0 sndbuf=1m",
+            "127.0.0.1:12013 bind bind", keepalive + "1:2:3", keepalive + "::5", keepalive + "on"),
+            build=lambda text: self.mail("", f"protocol imap; listen {text}"))
 
     def test_a_mail_block_without_servers_is_fine(self):
         self.accepts("events { } mail { timeout 5s; }")

@@ -1,4 +1,5 @@
 import CLinux
+import COpenSSL
 import Glibc
 import TLS
 import Testing
@@ -119,11 +120,15 @@ import Testing
 
     @Test func `warns about what this library does not have`() throws {
         let load = Load()
-        _ = try load.context("ssl_certificate_compression on; ssl_protocols TLSv1.2 tlsv1.2;")
-        #expect(load.warnings.count == 2)
+        _ = try load.context("ssl_protocols TLSv1.2 tlsv1.2;")
+        #expect(load.warnings.count == 1)
         #expect(load.warnings.first?.hasPrefix("duplicate value \"tlsv1.2\" in ") == true)
-        #expect(
-            load.warnings.last == "\"ssl_certificate_compression\" is not supported on this platform, ignored")
+        _ = try load.context("ssl_certificate_compression on;")
+        if OpenSSL_version_num() < 0x3020_0000 {
+            #expect(
+                load.warnings.dropFirst()
+                    == ["\"ssl_certificate_compression\" is not supported on this platform, ignored"])
+        }
     }
 
     @Test func `reads passphrases from a FIFO, once, and hands them to inherited keys`() throws {
