@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "ProtocolTesting", dependencies: ["ApusMail"], path: "Tests/ProtocolTesting", swiftSettings: strict),
         tests(of: "Bytes"),
-        tests(of: "Platform"),
+        tests(of: "Platform", ["CLinux"]),
         tests(of: "Config"),
         tests(of: "Observability"),
         tests(of: "Zones"),

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include "CrashReport.h"
 
 // epoll
 int linux_epoll_create(void);
