@@ -206,6 +206,7 @@ package final class EventLoop {
 
     /// Waits once and handles what came.
     package func turn() {
+        linux_note_activity(0, nil)
         let wait = state.pointee.deferred.isEmpty ? timers.millisecondsToNext(from: state.pointee.now) : 0
         let count = epoll_wait(epoll.number, ready.baseAddress, CInt(ready.count), wait)
         state.pointee.now = MonotonicClock.milliseconds

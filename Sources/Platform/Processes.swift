@@ -118,6 +118,15 @@ package enum Process {
         guard linux_set_limit(CInt(RLIMIT_CORE.rawValue), UInt(byteCount)) == 0 else { throw .last("setrlimit") }
     }
 
+    /// This process and what it executes never get more privileges than they have, and have no capabilities from now on
+    /// (capabilities(7)).
+    package static func forgoPrivileges() throws(SystemError) {
+        guard linux_forgo_privileges() == 0 else { throw .last("prctl") }
+    }
+
+    /// Its memory is nobody's business: no core file, and no other process of the same user may look at it.
+    package static func hideMemory() { _ = linux_prctl(PR_SET_DUMPABLE, 0) }
+
     /// Stops until SIGCONT, so that a debugger can be attached.
     package static func stop() { _ = raise(SIGSTOP) }
 

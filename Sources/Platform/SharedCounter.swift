@@ -11,6 +11,9 @@ package final class SharedCounter {
         self.page.initialize(to: Atomic(0))
     }
 
+    /// How far it is.
+    package var count: UInt64 { page.pointee.load(ordering: .relaxed) }
+
     /// 1, 2, 3, ...
     package func next() -> UInt64 { page.pointee.add(1, ordering: .relaxed).newValue }
 }

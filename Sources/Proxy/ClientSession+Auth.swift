@@ -50,6 +50,7 @@ extension ClientSession {
     }
 
     private func decided(_ verdict: Verdict) {
+        noteActivity()
         guard stage == .authenticating else { return }
         inquiry = nil
         debug("verdict received")

@@ -33,6 +33,7 @@ extension ClientSession {
     }
 
     private func found(_ result: Result<[UInt8], ResolverFailure>, of host: SocketAddress.Host) {
+        noteActivity()
         guard stage == .resolving else { return }
         switch result {
         case .failure(let failure):

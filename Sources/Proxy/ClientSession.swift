@@ -4,6 +4,7 @@
 
 import ApusMail
 import Bytes
+import CLinux
 import DNS
 import EventLoop
 import Glibc
@@ -97,6 +98,7 @@ final class ClientSession: ConnectionDelegate {
     // MARK: Events
 
     func connectionReady(_ connection: Connection) {
+        noteActivity()
         do {
             if connection === client {
                 try clientReady()
@@ -106,6 +108,12 @@ final class ClientSession: ConnectionDelegate {
         } catch {
             broken(error)
         }
+    }
+
+    /// For a report, should the worker crash on this session's behalf.
+    func noteActivity() {
+        let text = record.activity.utf8CodeUnitCount > 0 ? record.activity : "serving"
+        linux_note_activity(UInt(record.number), UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self))
     }
 
     private func clientReady() throws(Bug) {
@@ -257,6 +265,7 @@ final class ClientSession: ConnectionDelegate {
     }
 
     private func timedOut() {
+        noteActivity()
         switch stage {
         case .connecting, .backendLogin:
             note(.info, "upstream timed out", errno: ETIMEDOUT)

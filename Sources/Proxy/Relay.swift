@@ -3,6 +3,7 @@
 // relay, fills it from finished logins, and hears when a session is over.
 
 import Bytes
+import CLinux
 import EventLoop
 import Glibc
 import Observability
@@ -36,6 +37,11 @@ final class Relay {
     // Where the endpoints lie in a session: pointers to them, unlike `inout`, need no exclusivity checks.
     private let clientOffset = MemoryLayout<RelaySession>.offset(of: \.client) ?? 0
     private let upstreamOffset = MemoryLayout<RelaySession>.offset(of: \.upstream) ?? 0
+
+    /// For a report, should this process crash.
+    private static var activity: UnsafePointer<CChar> {
+        UnsafeRawPointer(("relaying" as StaticString).utf8Start).assumingMemoryBound(to: CChar.self)
+    }
 
     private let farewells: Farewells
 
@@ -132,6 +138,7 @@ final class Relay {
         let isClient = handle & 1 == 0
         let session = pointer(index)
         guard session.pointee.isLive else { return }
+        linux_note_activity(UInt(session.pointee.number), Self.activity)
         let ready = endpoint(of: session, isClient: isClient)
         // Room to write matters only where there was none: the kernel reports it with everything else.
         let hasNewRoom = events.canWrite && !ready.pointee.flags.isWritable

@@ -21,6 +21,8 @@ package final class Worker {
         package var isDebugged: (SocketAddress) -> Bool = { _ in false }
         /// Called when one of our own promises was found broken, after that was logged (`debug_points`).
         package var brokenPromise: () -> Void = {}
+        /// Where the master sees how many sessions there are.
+        package var row: ProcessRow?
         package init() {}
     }
 
@@ -117,7 +119,10 @@ package final class Worker {
         }
     }
 
+    private func countSessions() { settings.row?.sessions = sessions.count + relay.liveCount }
+
     private func considerFinishing() {
+        countSessions()
         guard isQuitting, sessions.isEmpty, relay.liveCount == 0, farewells.count == 0 else { return }
         finished()
     }
@@ -167,6 +172,7 @@ package final class Worker {
                 number: number, clientAddress: Array(peer.hostText.utf8), listener: entry.text, acceptedAt: loop.now),
             log: log)
         sessions[number] = session
+        countSessions()
         session.debug("session accepted")
         session.start(on: entry.listen)
     }

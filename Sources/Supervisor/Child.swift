@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 
 /// A child of the master, as the master sees it. There are as many as it takes; a number names each for good.
 final class Child {
@@ -14,14 +15,18 @@ final class Child {
     let channel: Channel
     /// The helpers' end of its socket to them, kept for helpers that are started later; -1 for none.
     let helperEnd: CInt
+    /// What it tells of itself.
+    let row: ProcessRow
     /// It said that it accepts.
     var isAccepting = false
     /// It was told to go: no other takes its place.
     var isLeaving = false
+    /// It hung, and was told to abort.
+    var isAborted = false
 
     init(
         _ kind: Kind, index: Int, serial: UInt32, process: CInt, generation: Generation, channel: Channel,
-        helperEnd: CInt
+        helperEnd: CInt, row: ProcessRow
     ) {
         self.kind = kind
         self.index = index
@@ -30,6 +35,7 @@ final class Child {
         self.generation = generation
         self.channel = channel
         self.helperEnd = helperEnd
+        self.row = row
     }
 
     /// `worker process`, as messages name it.

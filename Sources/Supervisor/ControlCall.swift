@@ -68,6 +68,7 @@ package enum ControlCall {
         }
         var lines = [
             "\(text("program")), master \(text("pid")), up \(text("uptime")) s",
+            "sessions: \(text("sessions")), connections so far: \(text("connections"))",
             "configuration \(text("generation"))"
                 + (status["reloading"] == .flag(true) ? ", a reload is on its way" : ""),
         ]
@@ -89,6 +90,7 @@ package enum ControlCall {
         let state =
             worker["leaving"] == .flag(true)
             ? "ends its sessions" : worker["accepting"] == .flag(true) ? "accepts" : "begins"
-        return "worker \(worker["pid"]?.text ?? "?"), configuration \(worker["generation"]?.text ?? "?"): \(state)"
+        return "worker \(worker["pid"]?.text ?? "?"), configuration \(worker["generation"]?.text ?? "?"): \(state), "
+            + "sessions: \(worker["sessions"]?.text ?? "?")"
     }
 }

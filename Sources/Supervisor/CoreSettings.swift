@@ -23,6 +23,8 @@ package struct CoreSettings: SettingsBlock {
     package var coreLimit: Int?
     /// Zero for no limit.
     package var shutdownTimeout = Duration.zero
+    /// How long a worker may be silent; zero for ever.
+    package var watchdog = Duration.seconds(30)
     package var workingDirectory: String?
     package var environment: [Variable] = []
     /// Joined with the prefix; nil for the built-in one.
@@ -41,6 +43,9 @@ package struct CoreSettings: SettingsBlock {
 
     package init() {}
 
+    /// How often workers show that they are alive; nil where nobody looks. One that stops for a debugger is to be let.
+    var watchdogPeriod: Duration? { watchdog > .zero && debugPoint != .stop ? watchdog / 4 : nil }
+
     /// Where the control socket is to be: beside the pid file unless the configuration says otherwise; nil for nowhere.
     func controlPath(besides pidFile: String) -> String? {
         switch control {
@@ -54,7 +59,8 @@ package struct CoreSettings: SettingsBlock {
 
     package static var directives: [Directive<CoreSettings>] {
         processDirectives + [userDirective, affinityDirective, priorityDirective] + limitDirectives
-            + [takeoverDirective, controlDirective, environmentDirective] + fileDirectives + acceptedDirectives + [
+            + [watchdogDirective, takeoverDirective, controlDirective, environmentDirective] + fileDirectives
+            + acceptedDirectives + [
                 threadPoolDirective
             ]
     }
@@ -86,6 +92,16 @@ package struct CoreSettings: SettingsBlock {
                 `0` it waits until the last session has ended.
                 """),
         ]
+    }
+
+    private static var watchdogDirective: Directive<CoreSettings> {
+        Directive(
+            "worker_watchdog", in: .main, \.watchdog, .time,
+            """
+            A worker whose event loop has not turned for this time hangs: the master says so in the log, ends it with a \
+            report of where it was, and starts another. `0` leaves such workers alone, as does `debug_points stop`, \
+            which is for debuggers.
+            """)
     }
 
     private static var controlDirective: Directive<CoreSettings> {

@@ -5,9 +5,10 @@ import Platform
 /// The life of a helper process: the workers' user, no listening sockets, and the body of its plan.
 enum HelperProcess {
     static func run(
-        _ plan: HelperPlan, _ generation: Generation, index: Int, control: CInt, title: ProcessTitle
+        _ plan: HelperPlan, _ generation: Generation, index: Int, row: ProcessRow, control: CInt, title: ProcessTitle
     ) -> Never {
         title.set("\(plan.title) process")
+        row.takeCrashReport()
         WorkerIdentity(generation, index: index).assumeForHelper()
         // The master's loop, which it was copied with, does not turn here.
         generation.logs.environment.nextSecond = nil

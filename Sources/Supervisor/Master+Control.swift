@@ -79,6 +79,7 @@ extension Master {
         return [
             ("pid", .number(Int(getpid()))), ("program", .string(loader.installation.version)),
             ("generation", .number(current.number)),
+            ("sessions", .number(sessionCount)), ("connections", .number(Int(clamping: serial.count))),
             ("uptime", .number(Int((MonotonicClock.milliseconds &- begun) / 1000))),
             ("reloading", .flag(rehearsal != nil || pending != nil)),
             ("successor", successor.map { .number(Int($0.process)) } ?? .null),
@@ -90,6 +91,7 @@ extension Master {
                         .object([
                             ("pid", .number(Int($0.process))), ("generation", .number($0.generation.number)),
                             ("accepting", .flag($0.isAccepting && !$0.isLeaving)), ("leaving", .flag($0.isLeaving)),
+                            ("sessions", .number($0.row.sessions)),
                         ])
                     })
             ), ("listening", .list(current.sockets.sockets.map { .string($0.text) })),

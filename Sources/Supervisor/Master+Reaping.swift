@@ -21,6 +21,7 @@ extension Master {
                 continue
             }
             if child.kind == .worker || !child.isLeaving { report(ending, of: child.name, process) }
+            reportCrash(of: child)
             child.close()
             if child.kind == .worker { tellHelpers(of: child.generation, .workerGone, child.serial) }
             replace(child, ending)
@@ -37,6 +38,14 @@ extension Master {
             guard code == WorkerProcess.fatal else { return }
             log.write(.alert, "\(name) \(process) exited with fatal code 2 and cannot be respawned")
         }
+    }
+
+    /// What a child wrote in its last moment, with what it takes to look the places up.
+    private func reportCrash(of child: Child) {
+        guard let report = child.row.crashReport else { return }
+        let build = CrashReport.buildID
+        log.write(
+            .alert, "\(child.name) \(child.process) crashed: \(report)\(build.isEmpty ? "" : ", build \(build)")")
     }
 
     private func replace(_ child: Child, _ ending: Process.Ending) {

@@ -30,7 +30,8 @@ extension Master {
     func loadingFailed(_ error: ConfigError) {
         loader.report(error)
         answerReload(error.message)
-        manager.ready("Reload failed: \(error.message)", isMain: false)
+        reloadFailure = error.message
+        manager.ready(statusText, isMain: false)
     }
 
     /// The control socket goes to where the configuration has it now.
@@ -54,6 +55,7 @@ extension Master {
         moveControl()
         tellWorkersToQuit { $0.generation !== self.current }
         answerReload(nil)
+        reloadFailure = nil
         manager.ready(statusText, isMain: false)
         retireHelpers()
     }
@@ -79,7 +81,8 @@ extension Master {
         endWaiting()
         log.write(.emergency, "reload failed, the old configuration stays: \(reason)")
         answerReload(reason)
-        manager.ready("Reload failed: \(reason)", isMain: false)
+        reloadFailure = reason
+        manager.ready(statusText, isMain: false)
         for child in children.values where child.generation === failed && child.kind == .worker {
             child.isLeaving = true
             child.tell(ControlMessage(child.isAccepting ? .quit : .terminate))

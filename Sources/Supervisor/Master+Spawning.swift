@@ -78,7 +78,7 @@ extension Master {
     }
 
     private func spawnWorker(_ index: Int, of generation: Generation) -> Bool {
-        guard hasRoom(), let channel = pair("worker process") else { return false }
+        guard hasRoom(), let row = row("worker process"), let channel = pair("worker process") else { return false }
         let needsHelpers = generation.service.helpers != nil
         let helpers = needsHelpers ? pair("worker process") : nil
         switch fork("worker process") {
@@ -89,13 +89,13 @@ extension Master {
             becomeChild(of: generation, keepsSockets: true)
             WorkerProcess.run(
                 WorkerInheritance(
-                    generation: generation, index: index, serial: serial, channel: channel.1,
+                    generation: generation, index: index, serial: serial, row: row, channel: channel.1,
                     helperSocket: helpers?.0, title: title, isDaemon: isDaemon))
         case .parent(let process):
             log.write(.notice, "start worker process \(process)")
             _ = close(channel.1)
             if let helpers { _ = close(helpers.0) }
-            let child = adopt(.worker, index, process, generation, channel.0, helperEnd: helpers?.1 ?? -1)
+            let child = adopt(.worker, index, process, generation, channel.0, helperEnd: helpers?.1 ?? -1, row)
             if let child { tellHelpers(of: generation, .workerAppeared, child.serial, child.helperEnd) }
             return child != nil
         case nil:
@@ -106,16 +106,18 @@ extension Master {
     }
 
     private func spawnHelper(_ index: Int, of generation: Generation) -> Bool {
-        guard let plan = generation.service.helpers, hasRoom(), let channel = pair(plan.title) else { return false }
+        guard let plan = generation.service.helpers, hasRoom(), let row = row(plan.title),
+            let channel = pair(plan.title)
+        else { return false }
         switch fork(plan.title) {
         case .child:
             _ = close(channel.0)
             becomeChild(of: generation, keepsSockets: false)
-            HelperProcess.run(plan, generation, index: index, control: channel.1, title: title)
+            HelperProcess.run(plan, generation, index: index, row: row, control: channel.1, title: title)
         case .parent(let process):
             log.write(.notice, "start \(plan.title) \(process)")
             _ = close(channel.1)
-            guard let helper = adopt(.helper, index, process, generation, channel.0, helperEnd: -1) else {
+            guard let helper = adopt(.helper, index, process, generation, channel.0, helperEnd: -1, row) else {
                 return false
             }
             for worker in children.values where worker.generation === generation && worker.helperEnd >= 0 {
@@ -144,6 +146,15 @@ extension Master {
         }
     }
 
+    private func row(_ name: String) -> ProcessRow? {
+        do throws(SystemError) {
+            return try ProcessRow()
+        } catch {
+            log.write(.alert, errno: error.errno, "mmap() failed while spawning \"\(name)\"")
+            return nil
+        }
+    }
+
     private func fork(_ name: String) -> Process.Forked? {
         do throws(SystemError) {
             return try Process.fork()
@@ -154,7 +165,8 @@ extension Master {
     }
 
     private func adopt(
-        _ kind: Child.Kind, _ index: Int, _ process: CInt, _ generation: Generation, _ socket: CInt, helperEnd: CInt
+        _ kind: Child.Kind, _ index: Int, _ process: CInt, _ generation: Generation, _ socket: CInt, helperEnd: CInt,
+        _ row: ProcessRow
     ) -> Child? {
         guard let loop else { return nil }
         do throws(SystemError) {
@@ -167,7 +179,7 @@ extension Master {
             lastChildSerial &+= 1
             let child = Child(
                 kind, index: index, serial: lastChildSerial, process: process, generation: generation,
-                channel: channel, helperEnd: helperEnd)
+                channel: channel, helperEnd: helperEnd, row: row)
             children[process] = child
             return child
         } catch {

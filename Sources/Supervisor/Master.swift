@@ -29,6 +29,8 @@ final class Master {
         var rehearsed: Rehearsal.Outcome?
         /// The new workers took too long.
         var abandonReload = false
+        /// It is time to look whether the workers live.
+        var lookAtWorkers = false
         /// Children to be started after a pause.
         var respawns: [(kind: Child.Kind, index: Int, generation: Generation)] = []
     }
@@ -69,6 +71,12 @@ final class Master {
     var waitingForUpgrade: [ControlClient] = []
     var binaryTest: BinaryTest?
     var hasToldEnd = false
+    /// When the master last saw that its own loop turns.
+    var lookedAt: UInt64 = 0
+    /// What the service manager was last told.
+    var toldStatus = ""
+    /// Why the last reload failed; nil when it did not.
+    var reloadFailure: String?
     /// Milliseconds of the monotonic clock.
     let begun = MonotonicClock.milliseconds
     var current: Generation
@@ -110,6 +118,7 @@ final class Master {
     var log: Log { (pending ?? current).log }
 
     func run() -> Never {
+        CrashReport.toStandardError("apus: [alert] master process crashed: ")
         do throws(SystemError) {
             let loop = try EventLoop()
             self.loop = loop
@@ -121,6 +130,7 @@ final class Master {
         }
         if link >= 0 { listenToPredecessor(link) }
         begin()
+        watchWorkers()
         while true {
             act()
             loop?.turn()
@@ -176,6 +186,7 @@ final class Master {
         }
         if take(\.stopAccepting) { stopAccepting() }
         if take(\.lookAtFiles) { lookAtFiles() }
+        if take(\.lookAtWorkers) { lookAtWorkers() }
     }
 
     private func take(_ wish: WritableKeyPath<Wishes, Bool>) -> Bool {

@@ -47,6 +47,8 @@ package struct WorkerContext {
     package let generation: Int
     /// The numbers of connections, shared by all workers of a master.
     package let serial: SharedCounter
+    /// What the master sees of this worker; nil where there is no master.
+    package let row: ProcessRow?
     /// "I accept": to be called once.
     package let report: () -> Void
     /// No session is left after ``WorkerBody/quit()``.

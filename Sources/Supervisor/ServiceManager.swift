@@ -46,6 +46,8 @@ final class ServiceManager {
         tell(["EXTEND_TIMEOUT_USEC=\(time.components.seconds * 1_000_000)"])
     }
 
+    func status(_ status: String) { tell(["STATUS=\(status)"]) }
+
     func isAlive() { tell(["WATCHDOG=1"]) }
 
     /// Another process is the service from now on. Comes back when the manager has heard it, or after a few seconds.
@@ -104,8 +106,24 @@ extension Master {
     var statusText: String {
         let workers = children.values.count { $0.kind == .worker && $0.generation === current && !$0.isLeaving }
         let draining = children.values.count { $0.kind == .worker && $0.isLeaving }
-        return "Serving with \(workers) worker\(workers == 1 ? "" : "s"), configuration \(current.number)"
+        return (reloadFailure.map { "Reload failed: \($0). " } ?? "")
+            + "Serving \(Self.counted(sessionCount, "session")) with \(Self.counted(workers, "worker")), "
+            + "configuration \(current.number)"
             + (draining > 0 ? "; \(draining) more end\(draining == 1 ? "s" : "") sessions" : "")
+    }
+
+    /// Of all workers, those that are leaving too.
+    var sessionCount: Int { children.values.reduce(0) { $0 + $1.row.sessions } }
+
+    private static func counted(_ count: Int, _ what: String) -> String { "\(count) \(what)\(count == 1 ? "" : "s")" }
+
+    /// Tells what has changed since.
+    func tellStatus() {
+        guard hasServed, !hasToldEnd, predecessor?.link == nil, successor == nil, pending == nil, rehearsal == nil,
+            toldStatus != statusText
+        else { return }
+        toldStatus = statusText
+        manager.status(toldStatus)
     }
 
     /// Pings the manager half as often as it may be silent, as long as the loop turns.

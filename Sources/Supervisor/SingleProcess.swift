@@ -45,7 +45,8 @@ final class SingleProcess {
             // Copies: the body closes its own, the next configuration goes on with the same sockets.
             loop: loop, sockets: generation.sockets.sockets.map { fcntl($0.descriptor, F_DUPFD_CLOEXEC, 3) },
             log: generation.log, logs: generation.logs, core: generation.core, events: generation.events,
-            helperSocket: nil, workerIndex: 0, generation: generation.number, serial: serial, report: {},
+            helperSocket: nil, workerIndex: 0, generation: generation.number, serial: serial, row: nil,
+            report: {},
             finished: { [unowned self] in loop.later { self.bodies[generation.number] = nil } })
         let body = generation.service.makeWorker(context)
         bodies[generation.number] = body

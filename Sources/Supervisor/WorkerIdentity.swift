@@ -18,14 +18,22 @@ struct WorkerIdentity {
         setLimits()
         dropPrivileges()
         bindToProcessors()
-        if core.coreLimit != nil { Process.allowCore() }
         changeDirectory()
+        forgoPrivileges()
+    }
+
+    /// Not one capability, whoever the user is, and no way to new ones. Passwords and keys pass through its memory: that
+    /// is for nobody else, unless core files are asked for.
+    private func forgoPrivileges() {
+        require("no capabilities can be given up") { () throws(SystemError) in try Process.forgoPrivileges() }
+        if core.coreLimit != nil { Process.allowCore() } else { Process.hideMemory() }
     }
 
     /// A helper's: as little as a worker's, on any CPU.
     func assumeForHelper() {
         Process.replaceEnvironment(generation.environment())
         dropPrivileges()
+        forgoPrivileges()
     }
 
     private func setLimits() {

@@ -8,6 +8,7 @@ struct WorkerInheritance {
     let generation: Generation
     let index: Int
     let serial: SharedCounter
+    let row: ProcessRow
     let channel: CInt
     let helperSocket: CInt?
     let title: ProcessTitle
@@ -49,6 +50,7 @@ final class WorkerProcess {
 
     private func begin() throws(SystemError) {
         let generation = inheritance.generation
+        inheritance.row.takeCrashReport()
         let loop = try EventLoop(eventsPerTurn: min(max(1, generation.events.eventsPerTurn), 1 << 16))
         self.loop = loop
         let log = log
@@ -62,7 +64,15 @@ final class WorkerProcess {
         signals = try SignalSource(loop) { [unowned self] signal in receive(signal) }
         let body = generation.service.makeWorker(context(loop))
         self.body = body
+        beat()
         body.start()
+    }
+
+    /// Shows the master that the loop turns, several times within the span that it may be silent (`worker_watchdog`).
+    private func beat() {
+        guard let loop, let period = inheritance.generation.core.watchdogPeriod else { return }
+        inheritance.row.beat = loop.now
+        _ = loop.schedule(after: period) { [unowned self] in beat() }
     }
 
     private func context(_ loop: EventLoop) -> WorkerContext {
@@ -71,6 +81,7 @@ final class WorkerProcess {
             loop: loop, sockets: generation.sockets.sockets.map(\.descriptor), log: log, logs: generation.logs,
             core: generation.core, events: generation.events, helperSocket: inheritance.helperSocket,
             workerIndex: inheritance.index, generation: generation.number, serial: inheritance.serial,
+            row: inheritance.row,
             report: { [unowned self] in channel?.send(ControlMessage(.accepting).bytes) },
             finished: { [unowned self] in end() })
     }

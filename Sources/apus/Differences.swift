@@ -287,6 +287,14 @@ enum Differences {
                 "`TCP_NODELAY` on both sides; clients' connections have keep-alive unless `so_keepalive` says otherwise."
             ),
             (
+                "A worker that hangs is left alone; of one that crashes, the signal is logged.",
+                "`worker_watchdog` ends and replaces it; a report says where each was."
+            ),
+            (
+                "Workers keep capabilities that the master was given as an ordinary user; core files may be written of all.",
+                "They have none and can get none; core files only with `worker_rlimit_core`."
+            ),
+            (
                 "`worker_shutdown_timeout` ends relayed sessions only.",
                 "It ends those before their login as well."
             ),

@@ -53,6 +53,7 @@ final class MailWorker: WorkerBody {
         case .abort: settings.brokenPromise = Process.abort
         case nil: break
         }
+        settings.row = context.row
         let debugged = context.events.debugNetworks
         if !debugged.isEmpty {
             settings.isDebugged = { peer in debugged.contains { $0.contains(peer.host) } }

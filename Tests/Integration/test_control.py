@@ -70,8 +70,23 @@ class Orders(ControlTest):
         self.assertTrue(all(worker["accepting"] and not worker["leaving"] for worker in status["workers"]))
         self.assertEqual(status["listening"], [f"127.0.0.1:{proxy.ports['imap']}"])
         told = self.order(proxy, "status").stdout
-        self.assertRegex(told, rf"^Apus/[\d.]+, master {proxy.master}, up \d+ s\nconfiguration 1\nworker \d+, configuration 1: "
-                               rf"accepts\nworker \d+, configuration 1: accepts\nlistening: 127\.0\.0\.1:\d+\n$")
+        self.assertRegex(told, rf"^Apus/[\d.]+, master {proxy.master}, up \d+ s\nsessions: 0, connections so far: 0\nconfiguration 1"
+                               rf"(\nworker \d+, configuration 1: accepts, sessions: 0){{2}}\nlistening: 127\.0\.0\.1:\d+\n$")
+
+    def test_sessions(self):
+        """Counted before and after the login, and given back when a worker dies."""
+        proxy = self.begin("worker_processes 2;\n" + PLAIN, workers=2)
+        proxy.allow("exited on signal 9")
+        proxy.same_workers = False
+        wires = [self.greeted(proxy) for _ in range(3)]
+        self.assertEqual((self.status(proxy)["sessions"], self.status(proxy)["connections"]), (3, 3))
+        self.assertEqual(sum(worker["sessions"] for worker in self.status(proxy)["workers"]), 3)
+        wires.pop().closes()
+        wait_until(lambda: self.status(proxy)["sessions"] == 2, "one less")
+        busy = next(worker for worker in self.status(proxy)["workers"] if worker["sessions"])
+        os.kill(busy["pid"], signal.SIGKILL)
+        wait_until(lambda: self.status(proxy)["sessions"] == 2 - busy["sessions"], "those of the dead to be gone")
+        self.assertEqual(self.status(proxy)["connections"], 3)
 
     def test_the_file_is_for_nobody_else(self):
         proxy = self.begin()

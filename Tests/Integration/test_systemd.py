@@ -98,7 +98,7 @@ class Notices(SystemdTest):
         proxy = self.begin("worker_processes 2;\n" + PLAIN, workers=2)
         message = self.waits(READY="1")[0]
         self.assertEqual(message["MAINPID"], str(proxy.master))
-        self.assertEqual(message["STATUS"], "Serving with 2 workers, configuration 1")
+        self.assertEqual(message["STATUS"], "Serving 0 sessions with 2 workers, configuration 1")
         self.assertEqual(self.manager.main, proxy.master)
 
     def test_a_start_that_fails_is_never_ready(self):

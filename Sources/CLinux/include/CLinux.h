@@ -62,6 +62,8 @@ int linux_set_affinity(const unsigned char *cpus, int count);
 int linux_set_limit(int resource, unsigned long value);
 int linux_get_limit(int resource, unsigned long *soft, unsigned long *hard);
 int linux_set_priority(int value);
+// No capability of any set, and no new privileges by exec.
+int linux_forgo_privileges(void);
 void linux_wipe(void *start, unsigned long count);
 
 // clocks
