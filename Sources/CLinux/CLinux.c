@@ -142,6 +142,15 @@ long linux_splice(int from, int to, unsigned long count) {
     return splice(from, NULL, to, NULL, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 int linux_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+int linux_memfd_sized(const char *name, unsigned long size) {
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -1;
+    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
 void *linux_map_shared(unsigned long size, int fd) {
     void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
     return start == MAP_FAILED ? NULL : start;

@@ -7,6 +7,9 @@ public final class NameTable {
     public private(set) var addresses: [String: [String]]
     /// The load serves to find errors only; what can be read but once must be left alone.
     public let isRehearsal: Bool
+    /// The addresses, as text, of the listening sockets that a service manager has passed on, by the names it gave them;
+    /// nil in a process that would not get them, such as a test of the configuration.
+    public var sockets: [String: [String]]?
     /// Something was left alone: the load proper tells.
     public var isInconclusive = false
 

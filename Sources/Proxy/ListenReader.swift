@@ -7,6 +7,7 @@ struct ListenReader {
     struct Listed {
         var addresses: [ListenAddress]
         var firstPort: UInt16?
+        var isTLS: Bool
         var position: Position
     }
 
@@ -30,18 +31,47 @@ struct ListenReader {
             try noteAddress(address)
             listed.append(entry)
         }
-        return Listed(addresses: listed, firstPort: firstPort, position: position)
+        return Listed(addresses: listed, firstPort: firstPort, isTLS: template.isTLS, position: position)
     }
 
     // MARK: Addresses
 
     private func addresses() throws(ConfigError) -> ([SocketAddress], UInt16?) {
         let word = words[0]
+        // The port of a socket that somebody else has opened says nothing of what it is for.
+        if word.text.hasPrefix("fd:") { return (try namedSockets(String(word.text.dropFirst(3))), nil) }
         do throws(AddressSyntax.Failure) {
-            let written = try AddressSyntax(word.bytes, in: .listen)
-            return (try SocketAddress.resolve(written, defaultPort: 0, environment.names), written.ports?.lowerBound)
+            return try addresses(of: word.bytes)
         } catch {
-            throw ConfigError("\(error.rawValue) in \"\(word.text)\" of the \"listen\" directive", at: position)
+            throw invalidAddress(error.rawValue)
+        }
+    }
+
+    private func addresses(of text: [UInt8]) throws(AddressSyntax.Failure) -> ([SocketAddress], UInt16?) {
+        let written = try AddressSyntax(text, in: .listen)
+        return (try SocketAddress.resolve(written, defaultPort: 0, environment.names), written.ports?.lowerBound)
+    }
+
+    private func invalidAddress(_ problem: String) -> ConfigError {
+        ConfigError("\(problem) in \"\(words[0].text)\" of the \"listen\" directive", at: position)
+    }
+
+    /// The sockets that the service manager has passed on under this name; none where nobody can know.
+    private func namedSockets(_ name: String) throws(ConfigError) -> [SocketAddress] {
+        guard !name.isEmpty else { throw invalidAddress("no name") }
+        guard let known = environment.names.sockets else { return [] }
+        guard let texts = known[name] else {
+            throw ConfigError(
+                "no socket named \"\(name)\" was passed by the service manager", at: position,
+                hint: known.isEmpty
+                    ? "none with a name was" : "those passed are named \(known.keys.sorted().joined(separator: ", "))")
+        }
+        do throws(AddressSyntax.Failure) {
+            var found: [SocketAddress] = []
+            for text in texts { found += try addresses(of: Array(text.utf8)).0 }
+            return found
+        } catch {
+            throw invalidAddress(error.rawValue)
         }
     }
 

@@ -44,7 +44,9 @@ package struct ListenSettings: SettingsBlock {
                 default: nil, repetition: .accumulates,
                 """
                 An address to accept connections on: `143`, `*:143`, `192.0.2.1:143`, `[::]:143`, `mail.example.com:143` \
-                (every address of the name), a range of ports as `192.0.2.1:8110-8119`, or `unix:/path`. Ports 143 and 993 \
+                (every address of the name), a range of ports as `192.0.2.1:8110-8119`, or `unix:/path`. `fd:imaps` is the socket (or \
+                the sockets) that a service manager passes on under the name `imaps` (`FileDescriptorName=` of systemd); such a server \
+                needs `protocol`. Ports 143 and 993 \
                 make the server an IMAP server, 25, 465 and 587 an SMTP server, unless `protocol` says otherwise. With `ssl` connections begin with a TLS \
                 handshake, whatever the port. With `proxy_protocol` they begin, before anything else, with a header of the \
                 PROXY protocol, version 1 or 2, as load balancers send it; it is shown to the authentication service, and \
@@ -56,7 +58,7 @@ package struct ListenSettings: SettingsBlock {
                 return { settings in
                     settings.addresses += listed.addresses
                     if let port = listed.firstPort { settings.firstPorts.append(port) }
-                    if listed.addresses.contains(where: \.isTLS) { settings.lastTLSPosition = listed.position }
+                    if listed.isTLS { settings.lastTLSPosition = listed.position }
                 }
             }
         ]

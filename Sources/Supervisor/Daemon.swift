@@ -30,6 +30,8 @@ package struct Daemon {
         let activated = inheritance == nil ? ServiceManager.takeSockets(log: builtInLog.main) : []
         loader.adopt(inheritance?.state.zones ?? [], log: builtInLog.main)
         let offered = (inheritance?.sockets ?? []) + activated
+        let named = Dictionary(grouping: offered.filter { !$0.name.isEmpty }, by: \.name)
+        loader.socketNames = named.mapValues { $0.map(\.text) }
         guard let generation = load(offered, builtInLog.main) else { return nil }
         guard let unwanted = unwantedSockets(offered, generation, inheritance) else { return nil }
         inheritance?.abandoned = unwanted
@@ -44,7 +46,7 @@ package struct Daemon {
         guard settle(generation, isInherited: inheritance != nil, &starter) else { return nil }
         let serial: SharedCounter
         do throws(SystemError) {
-            serial = try SharedCounter()
+            serial = try counter(inheritance?.state.counter ?? -1)
         } catch {
             generation.log.write(.emergency, errno: error.errno, "\(error.call)() failed")
             return nil
@@ -58,6 +60,12 @@ package struct Daemon {
             Master(
                 loader, generation, title: title, isDaemon: generation.core.isDaemon || inheritance != nil,
                 inheritance: inheritance, spareSockets: spare, starter: starter, serial: serial))
+    }
+
+    /// Of the connections: that of the master before goes on.
+    private func counter(_ handed: CInt) throws(SystemError) -> SharedCounter {
+        if handed >= 0, let counter = try? SharedCounter(adopting: handed) { return counter }
+        return try SharedCounter()
     }
 
     private func load(_ sockets: [ListeningSocket], _ log: Log) -> Generation? {

@@ -9,6 +9,8 @@ package final class GenerationLoader {
     package let environment: LogEnvironment
     private let source: any ConfigurationSource
     private var count = 0
+    /// See ``NameTable/sockets``.
+    var socketNames: [String: [String]]?
     /// Where an error of the last loading belongs: the log it was given, or the new one once that is open.
     package private(set) var reportingLog: Log
 
@@ -25,6 +27,7 @@ package final class GenerationLoader {
     package func read(log: Log, names: NameTable = NameTable()) throws(ConfigError) -> ReadConfiguration {
         environment.clock.reloadTimeZone()
         reportingLog = log
+        names.sockets = socketNames
         return try source.read(log: log, names: names)
     }
 

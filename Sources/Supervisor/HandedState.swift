@@ -12,25 +12,30 @@ struct HandedState: Equatable {
 
     /// The new master's end of the socket to the old one; -1 for none.
     var link: CInt = -1
+    /// The memfd of the counter of connections; -1 for none.
+    var counter: CInt = -1
     /// The control socket, listening, and its path.
     var control: (descriptor: CInt, path: String)?
     var zones: [HandedZone] = []
-    /// Listening sockets that a service manager has passed on: their files are not ours.
-    var activated: [CInt] = []
+    /// Listening sockets that a service manager has passed on, with the names it gave them: their files are not ours.
+    var activated: [CInt: String] = [:]
 
     /// All descriptors that must outlive the exec.
-    var descriptors: [CInt] { [link] + zones.map(\.descriptor) + (control.map { [$0.descriptor] } ?? []) }
+    var descriptors: [CInt] { [link, counter] + zones.map(\.descriptor) + (control.map { [$0.descriptor] } ?? []) }
 
     static func == (one: HandedState, other: HandedState) -> Bool { one.text == other.text }
 
     var text: String {
         var lines = [Self.title]
         if link >= 0 { lines.append("link \(link)") }
+        if counter >= 0 { lines.append("counter \(counter)") }
         if let control { lines.append("control \(control.descriptor) \(control.path)") }
         for zone in zones {
             lines.append("zone \(zone.descriptor) \(zone.size) \(zone.version) \(zone.use) \(zone.name)")
         }
-        for socket in activated { lines.append("activated \(socket)") }
+        for (socket, name) in activated.sorted(by: { $0.key < $1.key }) {
+            lines.append("activated \(socket)" + (name.isEmpty ? "" : " \(name)"))
+        }
         return lines.map { $0 + "\n" }.joined()
     }
 
@@ -48,6 +53,7 @@ struct HandedState: Equatable {
         guard words.count >= 2, let descriptor = CInt(words[1]), descriptor > 2 else { return }
         switch words[0] {
         case "link": link = descriptor
+        case "counter": counter = descriptor
         case "control" where words.count >= 3:
             control = (descriptor, String(line.dropFirst("control \(descriptor) ".count)))
         case "zone" where words.count == 6:
@@ -56,7 +62,7 @@ struct HandedState: Equatable {
                 HandedZone(
                     descriptor: descriptor, name: String(words[5]), size: size, use: String(words[4]), version: version)
             )
-        case "activated": activated.append(descriptor)
+        case "activated": activated[descriptor] = words.count > 2 ? words[2...].joined(separator: " ") : ""
         default: break
         }
     }

@@ -47,14 +47,14 @@ struct InheritedSockets {
             if let state, variable == "APUS" { inheritance.state = state }
             let activated = inheritance.state.activated
             inheritance.sockets = parsed.numbers.compactMap {
-                adopt($0, isActivated: activated.contains($0), log: log)
+                adopt($0, isActivated: activated[$0] != nil, name: activated[$0] ?? "", log: log)
             }
             return inheritance
         }
         return nil
     }
 
-    static func adopt(_ number: CInt, isActivated: Bool, log: Log) -> ListeningSocket? {
+    static func adopt(_ number: CInt, isActivated: Bool, name: String, log: Log) -> ListeningSocket? {
         do throws(SystemError) {
             guard let address = try ListeningCalls.address(of: number) else {
                 log.write(.critical, "the inherited socket #\(number) has an unsupported protocol family")
@@ -63,7 +63,8 @@ struct InheritedSockets {
             ListeningCalls.adopt(number)
             return ListeningSocket(
                 owning: number, address: address, text: address.text,
-                isMultipath: ListeningCalls.isMultipath(number), backlog: 511, isActivated: isActivated)
+                isMultipath: ListeningCalls.isMultipath(number), backlog: 511, isActivated: isActivated,
+                name: name)
         } catch {
             log.write(
                 .critical, errno: error.errno, "getsockname() of the inherited socket #\(number) failed")

@@ -12,11 +12,14 @@ final class ListeningSocket {
     private(set) var backlog: Int
     /// A service manager passed it on: it keeps a copy, and a UNIX socket's file is its own.
     let isActivated: Bool
+    /// What the manager calls it; empty for others.
+    let name: String
 
     init(
         owning descriptor: CInt, address: SocketAddress, text: String, isMultipath: Bool, backlog: Int,
-        isActivated: Bool = false
+        isActivated: Bool = false, name: String = ""
     ) {
+        self.name = name
         self.isActivated = isActivated
         self.descriptor = descriptor
         self.address = address

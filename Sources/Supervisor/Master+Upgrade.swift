@@ -83,9 +83,11 @@ extension Master {
     private func handedState(link: CInt) -> HandedState {
         var state = HandedState()
         state.link = link
+        state.counter = serial.descriptor
         state.zones = loader.zones
         state.control = control.map { ($0.descriptor, $0.path) }
-        state.activated = openSockets.filter(\.isActivated).map(\.descriptor)
+        state.activated = Dictionary(
+            uniqueKeysWithValues: openSockets.filter(\.isActivated).map { ($0.descriptor, $0.name) })
         return state
     }
 
@@ -93,7 +95,9 @@ extension Master {
     private func executeNewBinary(_ handed: HandedState, _ state: CInt) -> Never {
         let log = log
         let sockets = openSockets.map(\.descriptor)
-        for descriptor in sockets + handed.descriptors + [state] { _ = linux_set_cloexec(descriptor, 0) }
+        for descriptor in sockets + handed.descriptors + [state] where descriptor >= 0 {
+            _ = linux_set_cloexec(descriptor, 0)
+        }
         var variables = current.environment()
         for name in ServiceManager.passedOn {
             if let value = Process.environmentValue(name) { variables.append((name, value)) }

@@ -88,13 +88,17 @@ final class ServiceManager {
         guard Process.environmentValue("LISTEN_PID") == "\(getpid())",
             let count = Process.environmentValue("LISTEN_FDS").flatMap({ CInt($0) }), (1...4096).contains(count)
         else { return [] }
+        let names = (Process.environmentValue("LISTEN_FDNAMES") ?? "").split(
+            separator: ":", omittingEmptySubsequences: false)
         return (3..<(3 + count)).compactMap { number in
             guard ListeningCalls.isListeningStream(number) else {
                 log.write(
                     .warning, "descriptor \(number) of the service manager is no listening stream socket, ignored")
                 return nil
             }
-            return InheritedSockets.adopt(number, isActivated: true, log: log)
+            let position = Int(number - 3)
+            let name = position < names.count ? String(names[position]) : ""
+            return InheritedSockets.adopt(number, isActivated: true, name: name, log: log)
         }
     }
 }

@@ -45,12 +45,9 @@ package final class SharedZone {
     ///
     /// - Throws: ``ZoneError`` where the kernel gives no memory, or `size` has no room beside the header.
     package init(_ name: String, size: Int, layout: ZoneLayout) throws(ZoneError) {
-        let descriptor = linux_memfd("apus:\(layout.use)")
+        guard size > ZoneHeader.byteCount else { throw ZoneError("shared memory zone \"\(name)\" is too small") }
+        let descriptor = linux_memfd_sized("apus:\(layout.use)", UInt(size))
         guard descriptor >= 0 else { throw Self.failure("memfd_create()", name) }
-        guard size > ZoneHeader.byteCount, ftruncate(descriptor, size) == 0 else {
-            defer { _ = close(descriptor) }
-            throw Self.failure("ftruncate()", name)
-        }
         start = try Self.map(descriptor, size: size, name: name)
         (self.name, self.size, self.layout, self.descriptor) = (name, size, layout, descriptor)
         ZoneHeader(name: name, size: size, layout: layout).write(to: start)

@@ -88,6 +88,17 @@ class Orders(ControlTest):
         wait_until(lambda: self.status(proxy)["sessions"] == 2 - busy["sessions"], "those of the dead to be gone")
         self.assertEqual(self.status(proxy)["connections"], 3)
 
+    def test_connections_are_counted_on_over_an_upgrade(self):
+        proxy = self.begin()
+        self.greeted(proxy)
+        self.greeted(proxy)
+        new = self.upgrade(proxy)
+        os.kill(proxy.master, signal.SIGQUIT)
+        wait_until(lambda: self.status(proxy)["pid"] == new, "the new master to take orders")
+        self.greeted(proxy)
+        self.assertEqual(self.status(proxy)["connections"], 3)
+        self.assertEqual(len(proxy.lines(r"\*3 client .* connected to")), 1)
+
     def test_the_file_is_for_nobody_else(self):
         proxy = self.begin()
         facts = os.stat(self.path)

@@ -100,6 +100,8 @@ class Notices(SystemdTest):
         self.assertEqual(message["MAINPID"], str(proxy.master))
         self.assertEqual(message["STATUS"], "Serving 0 sessions with 2 workers, configuration 1")
         self.assertEqual(self.manager.main, proxy.master)
+        self.greeted(proxy)
+        self.waits(STATUS="Serving 1 session with 2 workers, configuration 1")
 
     def test_a_start_that_fails_is_never_ready(self):
         proxy = self.prepare(f"working_directory {self.dir}/nowhere;\n" + PLAIN, env={"NOTIFY_SOCKET": self.path})
@@ -224,9 +226,11 @@ class Upgrades(SystemdTest):
 
 ACTIVATE = """
 import os, socket, sys
-number = 3
+number, names = 3, []
 for text in sys.argv[1].split(","):
     kind, _, place = text.partition("=")
+    kind, _, name = kind.partition(":")
+    names.append(name or "unknown")
     if kind == "unix":
         sock = socket.socket(socket.AF_UNIX); sock.bind(place); sock.listen(64)
     elif kind == "udp":
@@ -240,7 +244,7 @@ for descriptor in range(3, number):
     os.dup2(100 + descriptor, descriptor)
     os.set_inheritable(descriptor, True)
     os.close(100 + descriptor)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(number - 3), LISTEN_FDNAMES=":".join("x" * (number - 3)))
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(number - 3), LISTEN_FDNAMES=":".join(names))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -249,7 +253,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 class Activation(SystemdTest):
 
     def activated(self, sockets, text=PLAIN):
-        """A proxy that is started with these listening sockets: `tcp=@imap@,unix=PATH`."""
+        """A proxy that is started with these listening sockets: `tcp=@imap@,unix:NAME=PATH`."""
         proxy = self.prepare(text)
         proxy.same_workers = False
         self.pid_file, self.old_file = proxy.dir / "apus.pid", proxy.dir / "apus.pid.oldbin"
@@ -310,6 +314,46 @@ class Activation(SystemdTest):
         os.kill(new, signal.SIGTERM)
         self.gone(new, proxy)
         self.assertTrue(path.exists())
+
+    NAMED = "mail { auth_http 127.0.0.1:9/; server { listen fd:mail; protocol imap; } }"
+
+    def test_by_name(self):
+        """Whatever their addresses are: the unit says it, the configuration need not. Two may have the same name."""
+        path = self.dir / "imap.sock"
+        proxy = self.activated(f"tcp:mail=@imap@,tcp:other=@other@,unix:mail={path}", self.NAMED)
+        self.greeted(proxy)
+        self.connect(str(path)).hears(GREETING)
+        proxy.wait_log(rf'no "listen" names 127.0.0.1:{proxy.ports["other"]}, which was passed by the service manager$')
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_log("gracefully shutting down")
+        self.greeted(proxy)
+        self.assertEqual(proxy.lines("bind"), [])
+
+    def test_by_name_over_an_upgrade(self):
+        proxy = self.activated("tcp:mail=@imap@", self.NAMED)
+        new = self.upgrade(proxy)
+        os.kill(proxy.master, signal.SIGQUIT)
+        self.assertEqual(proxy.wait_end(), 0)
+        self.greeted(proxy)
+        os.kill(new, signal.SIGTERM)
+        self.gone(new, proxy)
+
+    def test_a_name_that_was_not_passed(self):
+        proxy = self.activated("tcp:mail=@imap@", self.NAMED)
+        proxy.allow("no socket named")
+        proxy.rewrite(proxy.text.replace("fd:mail", "fd:post"))
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_log(r'\[emerg\] .*no socket named "post" was passed by the service manager in ')
+        proxy.wait_log(r"\[notice\] .*those passed are named mail$")
+        self.greeted(proxy)
+        self.assertEqual(proxy.workers(), proxy.first_workers)
+
+    def test_by_name_where_nothing_was_passed(self):
+        proxy = self.prepare(self.NAMED)
+        self.assertEqual(proxy.run("-t").returncode, 0, "a test cannot know what the service manager will pass")
+        proxy.launch()
+        self.assertEqual(proxy.wait_end(), 1)
+        self.assertIn('no socket named "mail" was passed by the service manager in ', proxy.told())
 
     def test_sockets_meant_for_another_process(self):
         proxy = self.start(PLAIN, env={"LISTEN_PID": "1", "LISTEN_FDS": "5"})

@@ -9,7 +9,8 @@ import Testing
         state.link = 7
         state.control = (8, "/run/a b.control")
         state.zones = [HandedZone(descriptor: 9, name: "a zone: SSL", size: 65536, use: "tls-sessions", version: 3)]
-        state.activated = [3, 4]
+        state.counter = 9
+        state.activated = [3: "", 4: "imaps of the manager"]
         return state
     }
 

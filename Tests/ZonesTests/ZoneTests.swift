@@ -48,6 +48,12 @@ import Zones
         }
     }
 
+    @Test func `cannot be cut by one of those who share them`() throws {
+        let zone = try SharedZone("a", size: 65536, layout: ZoneLayout(use: "test", version: 1))
+        #expect(ftruncate(zone.descriptor, 0) == -1)
+        #expect(errno == EPERM)
+    }
+
     @Test func `are adopted by their header`() throws {
         let zone = try SharedZone("one", size: 8192, layout: layout)
         zone.body[0] = 9

@@ -43,6 +43,8 @@ int linux_pipe(int pair[2]);
 int linux_pipe_size(int fd, int size);
 long linux_splice(int from, int to, unsigned long count);
 int linux_memfd(const char *name);
+// One of this size for good: no process that has it can cut it from under the others' mappings.
+int linux_memfd_sized(const char *name, unsigned long size);
 void *linux_map_shared(unsigned long size, int fd);
 
 // signals
