@@ -48,6 +48,8 @@ def main():
             for line in output.splitlines():
                 if skipped := re.search(r"\.\.\. skipped (.*)", line):
                     print(f"        skipped: {line.split()[0]}: {skipped[1]}", flush=True)
+                if measured := re.search(r"measured: .*", line):
+                    print(f"        {measured[0]}", flush=True)
             if status != 0:
                 bad.append((name, output))
             if options.v:

@@ -1,0 +1,1 @@
+autocmd BufRead,BufNewFile */apus.conf,*/apus/*.conf setfiletype apus
