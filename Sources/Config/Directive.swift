@@ -53,6 +53,7 @@ public struct Directive<Block> {
     public let repetition: Repetition
     /// Reads one use; the result, applied to a block, stores its value.
     public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Block) -> Void
+    public internal(set) var transfer = Transfer.asWritten
 
     /// A directive with a reader of its own.
     public init(

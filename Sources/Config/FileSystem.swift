@@ -47,8 +47,17 @@ private func errnoText() -> String {
     return "(\(code): \(String(cString: strerror(code))))"
 }
 
+extension LoadingEnvironment {
+    /// The files that `include` stands for: one, which need not be there, or all that a mask matches.
+    func files(includedBy argument: Word, at position: Position) throws(ConfigError) -> [String] {
+        let name = configurationPath(argument.text)
+        let isMask = name.utf8.contains { "*?[".utf8.contains($0) }
+        return isMask ? try filesMatching(name, includedAt: position) : [name]
+    }
+}
+
 /// Expands a mask as `glob(3)` does: sorted, hidden files only by an explicit dot, no error if nothing matches.
-func filesMatching(_ mask: String, includedAt position: Position) throws(ConfigError) -> [String] {
+private func filesMatching(_ mask: String, includedAt position: Position) throws(ConfigError) -> [String] {
     var found = glob_t()
     defer { globfree(&found) }
     switch glob(mask, 0, nil, &found) {

@@ -16,17 +16,24 @@ package struct Lexer: Sendable {
     /// 4096 bytes, and the byte that ends the word must fit too.
     package static let longestWord = 4095
 
-    private let bytes: [UInt8]
+    package let bytes: [UInt8]
     private let source: Source
     private var next = 0
-    private var line = 1
+    private(set) var line = 1
+    /// Where the words of the last statement stand in the text, with their quotes; empty after a brace and at the end.
+    package private(set) var wordRanges: [Range<Int>] = []
+
+    /// Where the next statement is read from.
+    package var offset: Int { next }
 
     package init(_ bytes: [UInt8], source: Source = .file) { (self.bytes, self.source) = (bytes, source) }
 
     /// Reads the next statement. After an error the lexer is of no further use.
     package mutating func statement() throws(LexicalError) -> Statement {
         var words: [Word] = []
+        wordRanges = []
         while let byte = take() {
+            let start = next - 1
             switch byte {
             case .space, .tab, .carriageReturn, .lineFeed:
                 continue
@@ -42,17 +49,19 @@ package struct Lexer: Sendable {
                 skipComment()
             case .doubleQuote, .singleQuote:
                 words.append(try quotedWord(closedBy: byte))
+                wordRanges.append(start..<next)
             default:
                 words.append(try bareWord(startingWith: byte))
+                wordRanges.append(start..<next)
             }
         }
         guard words.isEmpty else { throw .unexpectedEnd(of: source, line: line) }
         return .end(line: line)
     }
 
-    private var peeked: UInt8? { next < bytes.count ? bytes[next] : nil }
+    var peeked: UInt8? { next < bytes.count ? bytes[next] : nil }
 
-    private mutating func take() -> UInt8? {
+    mutating func take() -> UInt8? {
         guard let byte = peeked else { return nil }
         next += 1
         if byte == .lineFeed { line += 1 }

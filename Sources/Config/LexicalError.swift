@@ -15,6 +15,11 @@ package struct LexicalError: Error, Equatable, Sendable {
         }
     }
 
+    /// The text ended within a block.
+    static func openBlock(line: Int) -> LexicalError {
+        LexicalError(text: "unexpected end of file, expecting \"}\"", line: line)
+    }
+
     /// A bare word beyond ``Lexer/longestWord``; `start` are its first bytes.
     static func tooLong(startingWith start: ArraySlice<UInt8>, line: Int) -> LexicalError {
         LexicalError(

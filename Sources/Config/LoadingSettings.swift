@@ -44,7 +44,7 @@ public struct LoadingSettings: SettingsBlock {
             }
             use.notice("\"load_module\" is ignored, Apus needs no module \"\(file)\"")
             return { _ in }
-        }
+        }.transferred(.leftOut("Apus loads no modules"))
     }
 
     private static var foreignBlocks: Directive<LoadingSettings> {

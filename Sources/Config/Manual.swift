@@ -17,9 +17,6 @@ package struct Manual {
         let entries: [Entry]
     }
 
-    /// What another program does, and what this one does instead; both may have code spans.
-    package typealias Difference = (nginx: String, apus: String)
-
     let chapters: [Chapter]
     let differences: [Difference]
 

@@ -1,26 +1,9 @@
 /// One reading of a configuration: carries out statement after statement.
 final class Reading {
-    /// A text that is being cut into statements.
-    private struct Text {
-        var lexer: Lexer
-        /// Nil for the text of `-g`.
-        let file: String?
-
-        mutating func statement() throws(ConfigError) -> Lexer.Statement {
-            do throws(LexicalError) {
-                return try lexer.statement()
-            } catch {
-                throw ConfigError(error.text, at: position(of: error.line))
-            }
-        }
-
-        func position(of line: Int) -> Position { Position(file: file, line: line) }
-    }
-
     private enum Ending { case closingBrace, endOfText }
 
     /// nginx follows a file that includes itself until the system runs out of descriptors.
-    private static let deepestInclude = 64
+    static let deepestInclude = 64
 
     let root = Block(name: "", position: Position(file: nil, line: 1), parent: nil)
     private(set) var files: [ConfigurationFile] = []
@@ -34,7 +17,7 @@ final class Reading {
 
     /// Reads the text of `-g`: simple directives of the top level.
     func readParameter(_ parameter: String) throws(ConfigError) {
-        var text = Text(lexer: Lexer(Array(parameter.utf8), source: .parameter), file: nil)
+        var text = ConfigurationText(lexer: Lexer(Array(parameter.utf8), source: .parameter), file: nil)
         try readStatements(of: &text, until: .endOfText, into: root, in: .main)
     }
 
@@ -43,12 +26,12 @@ final class Reading {
     ) throws(ConfigError) {
         let file = try ConfigurationFile.read(name, includedAt: position)
         if !files.contains(where: { $0.name == name }) { files.append(file) }
-        var text = Text(lexer: Lexer(file.bytes), file: name)
+        var text = ConfigurationText(lexer: Lexer(file.bytes), file: name)
         try readStatements(of: &text, until: .endOfText, into: block, in: context)
     }
 
     private func readStatements(
-        of text: inout Text, until ending: Ending, into block: Block, in context: Contexts
+        of text: inout ConfigurationText, until ending: Ending, into block: Block, in context: Contexts
     ) throws(ConfigError) {
         while true {
             switch try text.statement() {
@@ -61,7 +44,7 @@ final class Reading {
                 throw ConfigError("unexpected \"}\"", at: text.position(of: line))
             case .end(let line):
                 if ending == .endOfText { return }
-                throw ConfigError("unexpected end of file, expecting \"}\"", at: text.position(of: line))
+                throw text.error(.openBlock(line: line))
             }
         }
     }
@@ -93,9 +76,7 @@ final class Reading {
         }
         includeDepth += 1
         defer { includeDepth -= 1 }
-        let name = environment.configurationPath(use.arguments[0].text)
-        let isMask = name.utf8.contains { "*?[".utf8.contains($0) }
-        for file in isMask ? try filesMatching(name, includedAt: use.position) : [name] {
+        for file in try environment.files(includedBy: use.arguments[0], at: use.position) {
             try readFile(file, includedAt: use.position, into: block, in: context)
         }
     }
@@ -103,7 +84,8 @@ final class Reading {
     // MARK: Blocks
 
     private func readBlock(
-        _ words: [Word], at position: Position, from text: inout Text, into parent: Block, in context: Contexts
+        _ words: [Word], at position: Position, from text: inout ConfigurationText, into parent: Block,
+        in context: Contexts
     ) throws(ConfigError) {
         guard text.file != nil else {
             throw ConfigError("block directives are not supported in -g option", at: position)
@@ -129,7 +111,7 @@ final class Reading {
 
     /// Reads over a block of nginx's other servers, or refuses it; false if it is no such block.
     private func skipForeignBlock(
-        _ name: String, at position: Position, from text: inout Text, in context: Contexts
+        _ name: String, at position: Position, from text: inout ConfigurationText, in context: Contexts
     ) throws(ConfigError) -> Bool {
         guard context == .main, LoadingSettings.foreignNames.contains(name),
             case .unknown = directives.find(name, in: context)
@@ -141,22 +123,8 @@ final class Reading {
         }
         environment.notice(
             ConfigError.assembled("the block \"\(name)\" is skipped, Apus serves mail only", at: position))
-        try skipBody(of: &text)
+        try text.skipBody(of: name)
         return true
-    }
-
-    /// Reads up to the brace that closes a block, heeding nothing but words, comments and braces.
-    private func skipBody(of text: inout Text) throws(ConfigError) {
-        var depth = 1
-        while depth > 0 {
-            switch try text.statement() {
-            case .simple: break
-            case .opening: depth += 1
-            case .closing: depth -= 1
-            case .end(let line):
-                throw ConfigError("unexpected end of file, expecting \"}\"", at: text.position(of: line))
-            }
-        }
     }
 
     // MARK: What both have in common

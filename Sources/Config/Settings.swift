@@ -22,6 +22,7 @@ public struct AnyDirective {
     public let defaultText: String?
     public let documentation: String
     public let repetition: Repetition
+    public let transfer: Transfer
     /// The heading it stands under in the manual.
     public let group: String
     public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Settings) -> Void
@@ -34,6 +35,7 @@ public struct AnyDirective {
         defaultText = directive.defaultText
         documentation = directive.documentation
         repetition = directive.repetition
+        transfer = directive.transfer
         group = Group.title
         let readUse = directive.read
         read = { use throws(ConfigError) in

@@ -6,15 +6,17 @@ public struct Word: Equatable, Sendable {
     public init(_ text: String) { bytes = Array(text.utf8) }
 
     /// The word as the configuration would have to say it: in quotes where it needs them.
-    public var written: String {
+    public var written: String { String(decoding: writtenBytes, as: UTF8.self) }
+
+    var writtenBytes: [UInt8] {
         let needsQuotes = bytes.isEmpty || bytes.contains { Self.isSpecial($0) }
-        guard needsQuotes else { return String(decoding: bytes, as: UTF8.self) }
+        guard needsQuotes else { return bytes }
         var quoted: [UInt8] = [.doubleQuote]
         for byte in bytes {
             if byte == .doubleQuote || byte == .backslash { quoted.append(.backslash) }
             quoted.append(byte)
         }
-        return String(decoding: quoted + [.doubleQuote], as: UTF8.self)
+        return quoted + [.doubleQuote]
     }
 
     /// Does the word spell `text`, in any case of ASCII letters? As in C, it ends at a NUL.

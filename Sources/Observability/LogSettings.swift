@@ -60,7 +60,7 @@ package struct LogSettings: SettingsBlock, Hashable {
                     if isFirst { settings.lines = [] }
                     settings.lines.append(line)
                 }
-            }
+            }.transferred(.writesFile)
         ]
     }
 

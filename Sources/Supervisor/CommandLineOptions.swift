@@ -28,6 +28,8 @@ package struct CommandLineOptions: Equatable, Sendable {
     package var globalDirectives = ""
     /// `--manual markdown` or `--manual man`: print the manual and end.
     package var manual: ManualForm?
+    /// `--from-nginx FILE`: print that configuration of nginx as one for Apus and end.
+    package var nginxFile: String?
 
     package init() {}
 
@@ -42,9 +44,23 @@ package struct CommandLineOptions: Equatable, Sendable {
         }
         var rest = arguments[...]
         while let argument = rest.popFirst() {
+            if argument == "--from-nginx" {
+                guard let file = rest.popFirst(), !file.isEmpty else {
+                    throw Failure(message: "option \"--from-nginx\" requires file name")
+                }
+                nginxFile = file
+                continue
+            }
             guard argument.utf8.first == 0x2D else { throw Failure(message: "invalid option: \"\(argument)\"") }
             try parse(letters: argument.dropFirst(), &rest)
         }
+        if nginxFile != nil { try refuseAllButPrefix() }
+    }
+
+    private func refuseAllButPrefix() throws(Failure) {
+        var wanted = CommandLineOptions()
+        (wanted.nginxFile, wanted.prefix) = (nginxFile, prefix)
+        guard self == wanted else { throw Failure(message: "option \"--from-nginx\" goes with \"-p\" only") }
     }
 
     /// Letters may stand together; one that takes a value takes the rest of the word, or the next one.

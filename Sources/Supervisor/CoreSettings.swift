@@ -154,13 +154,15 @@ package struct CoreSettings: SettingsBlock {
                 """
                 The file that holds the number of the master process; `apus -s` reads it. Relative names are joined \
                 with the prefix. It is written when all sockets are open and removed at the end.
-                """),
+                """
+            ).transferred(.writesFile),
             Directive(
                 "lock_file", in: .main, \.lockFile, .path(default: "/run/apus.lock"),
                 """
                 Accepted so that configurations of nginx can be kept; Apus needs no lock file. It cannot be changed \
                 by a reload.
-                """),
+                """
+            ).transferred(.writesFile),
         ]
     }
 
@@ -186,7 +188,7 @@ package struct CoreSettings: SettingsBlock {
                 "Not supported: OpenSSL has replaced engines by providers, which its own configuration file names."
             ) { use throws(ConfigError) in
                 throw use.phrase("is not supported")
-            },
+            }.transferred(.leftOut("OpenSSL has providers instead, which its own configuration file names")),
         ]
     }
 }

@@ -15,13 +15,15 @@ extension TLSSettings {
                 """
                 A PEM file with the server's certificate followed by the intermediate ones, or `data:` and the PEM text. \
                 May be repeated, once for each type of key.
-                """),
+                """
+            ).transferred(.readsFile),
             names(
                 "ssl_certificate_key", \.certificateKeys, placeholder: "file",
                 """
                 The private key of the certificate at the same place in the list: a PEM file, `data:PEM`, \
                 `engine:NAME:ID` or `store:URI`.
-                """),
+                """
+            ).transferred(.readsFile),
             Directive(
                 "ssl_password_file", in: everywhere, arguments: .exactly(1), placeholder: "file", default: nil,
                 "Passphrases for encrypted keys, one a line, tried in order. Read once, and may be a FIFO."
@@ -30,7 +32,7 @@ extension TLSSettings {
                     reading: use.environment.configurationPath(use.arguments[0].text), at: use.position,
                     use.environment.names)
                 return { $0.passwords = passwords }
-            },
+            }.transferred(.readsFile),
             Directive(
                 "ssl_certificate_compression", in: everywhere, \.compressesCertificates, .flag,
                 "Compression of certificates in TLS 1.3, where the TLS library has it."),
@@ -55,7 +57,8 @@ extension TLSSettings {
         [
             Directive(
                 "ssl_dhparam", in: everywhere, \.dhParameters, .optional(.string("file")),
-                "A PEM file with parameters for DHE ciphers; without it there are none."),
+                "A PEM file with parameters for DHE ciphers; without it there are none."
+            ).transferred(.readsFile),
             Directive(
                 "ssl_ecdh_curve", in: everywhere, \.curves, .string("curve[:curve...]"),
                 "Groups for the key exchange; `auto` is the library's choice."),
@@ -107,7 +110,7 @@ extension TLSSettings {
                 let added = PlacedText(text: use.arguments[0].text, position: use.position)
                 let isFirst = use.isFirst
                 return { $0.ticketKeyFiles = isFirst ? [added] : $0.ticketKeyFiles + [added] }
-            },
+            }.transferred(.readsFile),
             Directive(
                 "ssl_session_timeout", in: everywhere, \.sessionTimeout, .seconds,
                 "How long a session may be resumed."),
@@ -133,13 +136,15 @@ extension TLSSettings {
             Directive(
                 "ssl_client_certificate", in: everywhere, \.clientCertificate, .optional(.string("file")),
                 "A PEM file of the authorities that client certificates are checked with; clients are told their names."
-            ),
+            ).transferred(.readsFile),
             Directive(
                 "ssl_trusted_certificate", in: everywhere, \.trustedCertificate, .optional(.string("file")),
-                "A PEM file of more authorities, whose names clients are not told."),
+                "A PEM file of more authorities, whose names clients are not told."
+            ).transferred(.readsFile),
             Directive(
                 "ssl_crl", in: everywhere, \.revocationList, .optional(.string("file")),
-                "A PEM file of revocation lists; there must be one for each authority in a client's chain."),
+                "A PEM file of revocation lists; there must be one for each authority in a client's chain."
+            ).transferred(.readsFile),
         ]
     }
 

@@ -18,6 +18,7 @@ import Supervisor
         do throws(CommandLineOptions.Failure) {
             let options = try CommandLineOptions(parsing: Array(arguments.dropFirst()))
             if let form = options.manual { exit(Information.printManual(form)) }
+            if let file = options.nginxFile { exit(FromNginx.run(file, prefix: options.prefix)) }
             if options.showsVersion {
                 Information.show(options)
                 if !options.testsConfiguration { exit(0) }

@@ -27,6 +27,7 @@ enum Information {
             Usage: apus [-?hvVtTqw] [-s signal] [-p prefix]
                         [-e filename] [-c filename] [-g directives]
                    apus --manual markdown|man
+                   apus --from-nginx filename [-p prefix]
 
             Options:
               -?,-h         : this help
@@ -43,6 +44,8 @@ enum Information {
               -c filename   : set configuration file (default: \(paths.configurationFile))
               -g directives : set global directives out of configuration file
               --manual form : print the manual of the configuration, as markdown or as a man page
+              --from-nginx filename : print the mail part of a configuration of nginx as one for
+                              Apus, with the differences as comments; -p is nginx's prefix
 
 
             """

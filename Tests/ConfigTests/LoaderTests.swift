@@ -127,6 +127,25 @@ import Testing
             ])
         #expect(outcome.loaded?.root.children.map(\.name) == ["events"])
     }
+
+    @Test(arguments: [
+        "local t = { a = { 1 } }", "-- it's }\nx()", "x('}\"', \"}'\", '\\'}')", "x([[ } ]=] ]]) t[1] = t[#t]",
+        "x([=[ }]] ]==]]=] .. '}')", "--[[ } \n ' ]] x()", "--[==[ }]] ]==] x()", "--[ }\n", "--", "--\n-- }",
+        "local a = b[c[1]] - -1 --}",
+    ])
+    func `Lua in them is read over as Lua`(code: String) {
+        let outcome = Outcome(
+            "foreign_blocks ignore; http { server { content_by_lua_block { \(code)\n} a; } } events {}")
+        #expect(outcome.message == nil)
+        #expect(outcome.loaded?.root.children.map(\.name) == ["events"])
+    }
+
+    @Test(arguments: ["x { \n", "x '}\n", "x [[ }\n", "--[=[ } ]]\n", "x \"\\", "[=="])
+    func `Lua without an end`(code: String) {
+        let outcome = Outcome("foreign_blocks ignore; http { a_by_lua_block {\(code)")
+        let line = code.hasSuffix("\n") ? 2 : 1
+        #expect(outcome.message == "unexpected end of file, expecting \"}\" in main:\(line)")
+    }
 }
 
 @Suite struct `Files and includes` {

@@ -58,7 +58,10 @@ import Testing
 
     @Test func `differences are a table and paragraphs`() {
         let manual = Manual(
-            directives: [], blocks: [], differences: [("A `x|y`.", "*Not* | `\\n`."), (".so it says", "'ere")])
+            directives: [], blocks: [],
+            differences: [
+                Difference("A `x|y`.", "*Not* | `\\n`."), Difference(".so it says", "'ere"),
+            ])
         let table = "| nginx | Apus |\n|---|---|\n| A `x\\|y`. | \\*Not\\* \\| `\\n`. |\n| .so it says | 'ere |\n"
         #expect(manual.markdown.hasSuffix("## Differences from nginx\n\n" + table))
         #expect(manual.roff.contains(".PP\nnginx: A \\fBx|y\\fR.\n.br\nApus: *Not* | \\fB\\en\\fR.\n"))

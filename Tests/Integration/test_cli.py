@@ -107,6 +107,70 @@ class Information(CommandLine):
         self.assertIn("test is successful", done.stderr)
 
 
+@apus_only
+class FromNginx(CommandLine):
+    """--from-nginx: what becomes of the text is for test_existing_configurations and ConfigTests/TranslationTests."""
+
+    def made(self, *words, cwd=None):
+        done = self.call(*words, cwd=cwd)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def refused(self, message, *words):
+        done = self.call(*words)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(done.stderr, f"apus: {message}\n")
+
+    def test_where_names_start(self):
+        os.mkdir(self.dir / "conf")
+        path = self.file("conf/nginx.conf", "error_log logs/e.log;\nmail { ssl_crl c.pem; include part; }\n")
+        self.file("conf/part", "server {}")
+        crl = f"ssl_crl {self.dir}/conf/c.pem;"
+        unknown = "# Left out (the name starts at nginx's prefix, which `-p` has to tell): error_log logs/e.log;\n"
+        for words, cwd in (((path,), "/"), (("nginx.conf",), self.dir / "conf"), (("conf/nginx.conf",), self.dir)):
+            with self.subTest(words):
+                text = self.made("--from-nginx", *words, cwd=cwd)
+                self.assertIn(crl, text)
+                self.assertIn(unknown, text)
+                self.assertIn("server {}", text)
+        for words, cwd in ((("-p", str(self.dir), "--from-nginx", "conf/nginx.conf"), "/"),
+                           (("--from-nginx", "conf/nginx.conf", "-p", "."), self.dir)):
+            with self.subTest(words):
+                text = self.made(*words, cwd=cwd).replace("/./", "/")
+                self.assertIn(f"\nerror_log {self.dir}/logs/e.log;\n", text)
+                self.assertIn(crl, text)
+
+    def test_only_the_differences_that_matter(self):
+        def told(text):
+            return self.made("--from-nginx", self.file("nginx.conf", text))
+
+        imap = told("mail { auth_http 127.0.0.1:9/; server { listen 143; } server { listen [::]:993; } }\n")
+        for word in ('"protocol imap":', '"auth_http":', "In general:"):
+            self.assertEqual(imap.count(word), 1, imap)
+        for word in ('"protocol smtp"', '"protocol pop3"', '"resolver"', '"ssl_certificate"', '"http"'):
+            self.assertNotIn(word, imap)
+        other = told("mail { resolver 127.0.0.1; server { listen 143 proxy_protocol; protocol smtp; } } http {}\n")
+        for word in ('"protocol smtp":', '"resolver":', '"listen ... proxy_protocol":', '"http":'):
+            self.assertEqual(other.count(word), 1, other)
+        self.assertNotIn('"protocol imap"', other)
+
+    def test_what_is_wrong(self):
+        path = self.file("nginx.conf", "events {}\nmail {\n")
+        self.refused(f'[emerg] unexpected end of file, expecting "}}" in {path}:3', "--from-nginx", path)
+        path = self.file("nginx.conf", "events {}\nhttp { }\n")
+        self.refused(f'[emerg] no "mail" section in configuration {path}', "--from-nginx", path)
+        self.refused(f'[emerg] open() "{self.dir}/gone" failed (2: No such file or directory)', "--from-nginx", "gone")
+        self.refused(f'[crit] pread() "{self.dir}/" failed (21: Is a directory)', "--from-nginx", f"{self.dir}/")
+
+    def test_options(self):
+        self.refused('option "--from-nginx" requires file name', "--from-nginx")
+        self.refused('option "--from-nginx" requires file name', "--from-nginx", "")
+        for words in (("-t",), ("-c", "x"), ("-s", "stop"), ("-g", "daemon off;"), ("-v",), ("-e", "stderr")):
+            with self.subTest(words):
+                self.refused('option "--from-nginx" goes with "-p" only', "--from-nginx", "x", *words)
+                self.refused('option "--from-nginx" goes with "-p" only', *words, "--from-nginx", "x")
+
+
 @both_users
 class Testing(CommandLine):
     """-t, -T, -q"""

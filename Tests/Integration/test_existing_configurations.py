@@ -1,14 +1,16 @@
 """Configurations as they are found in the field, taken as they stand: only paths, ports and certificates are this test's.
 
-What they all have besides mail, Apus is told to pass over on its command line.
+What they all have besides mail, Apus is told to pass over on its command line; or `--from-nginx` makes them over first.
 """
 
 import os
+import pathlib
+import subprocess
 import unittest
 
 from certs import client_context, self_signed
 from dns import A, PTR, DNSServer, a, ptr, reverse
-from harness import NGINX_MAIL_MODULE, REFERENCE, ProxyTest, b64, plain
+from harness import BINARY, DEADLINE, NGINX_MAIL_MODULE, REFERENCE, ProxyTest, apus_only, b64, plain
 from pop3 import POP3Backend
 from scripted import AuthService, Backend, accept, refuse
 from smtp import SMTPBackend
@@ -283,6 +285,7 @@ class Existing(ProxyTest):
                 self.file(name, proxy.expand(text))
         if REFERENCE and "load_module" not in proxy.text and not (self.dir / "modules-enabled").exists():
             proxy.args[1] = f"load_module {NGINX_MAIL_MODULE}; " + proxy.args[1]
+        self.adapt(proxy)
         self.addCleanup(proxy.check)
         self.addCleanup(proxy.stop)
         proxy.keep_secret("wonderland")
@@ -290,6 +293,9 @@ class Existing(ProxyTest):
         self.assertEqual(tested.returncode, 0, tested.stderr)
         self.proxy = proxy.start()
         self.assertEqual([line for line in tested.stderr.splitlines() if "[warn]" in line], [])
+
+    def adapt(self, proxy):
+        """For who changes something first."""
 
     def imap(self, port="imap", tls=None, starttls=False):
         wire = self.connect(self.proxy.ports[port], tls=tls)
@@ -376,6 +382,25 @@ class Existing(ProxyTest):
         wire.says("AUTH LOGIN " + b64("bob"), b64("wonderland"))
         wire.hears("+ UGFzc3dvcmQ6")
         wire.hears_match(r"\+OK .*")
+
+
+@apus_only
+class MadeOver(Existing):
+    """The same with what `--from-nginx` makes of them, in one file and without a word about other things than mail."""
+
+    def adapt(self, proxy):
+        done = subprocess.run([BINARY, "--from-nginx", "nginx.conf", "-p", str(self.dir)], capture_output=True, text=True,
+                              timeout=DEADLINE)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("nknown to Apus", done.stdout)
+        # Nothing of the old ones is read again.
+        for path in [pathlib.Path(folder) / name for folder, _, names in os.walk(self.dir) for name in names]:
+            if path.suffix != ".pem":
+                path.unlink()
+        proxy.conf = self.dir / "apus.conf"
+        proxy.args = ["-g", "daemon off;"]
+        proxy.rewrite(done.stdout.replace("/run/apus.pid", f"{self.dir}/apus.pid").replace(
+            "/var/log/apus/error.log", f"{self.dir}/error.log"))
 
 
 if __name__ == "__main__":
