@@ -41,6 +41,7 @@ let package = Package(
         room("IMAP", ["ApusMail"]),
         room("POP3", ["ApusMail"]),
         room("SMTP", ["ApusMail"]),
+        room("ManageSieve", ["ApusMail"]),
         room("Auth", ["Bytes", "Platform", "Config", "Observability", "EventLoop", "Transport", "ApusMail", "CCrypt"]),
         room(
             "Proxy",
@@ -53,7 +54,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
-                "IMAP", "POP3", "SMTP", "Auth", "Proxy", "Supervisor",
+                "IMAP", "POP3", "SMTP", "ManageSieve", "Auth", "Proxy", "Supervisor",
             ],
             swiftSettings: strict),
 
@@ -74,6 +75,7 @@ let package = Package(
         tests(of: "IMAP", ["ApusMail", "ProtocolTesting"]),
         tests(of: "POP3", ["ApusMail", "ProtocolTesting"]),
         tests(of: "SMTP", ["ApusMail", "ProtocolTesting"]),
+        tests(of: "ManageSieve", ["ApusMail", "ProtocolTesting"]),
         tests(of: "Auth", ["ApusMail", "Config", "EventLoop", "Observability", "Platform"]),
         tests(of: "Proxy", ["ApusMail", "Platform"]),
     ],
@@ -86,7 +88,9 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.targets.append(
         .target(
             name: "Fuzz",
-            dependencies: ["Bytes", "Config", "ApusMail", "IMAP", "POP3", "SMTP", "Auth", "Proxy", "DNS"],
+            dependencies: [
+                "Bytes", "Config", "ApusMail", "IMAP", "POP3", "SMTP", "ManageSieve", "Auth", "Proxy", "DNS",
+            ],
             path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }

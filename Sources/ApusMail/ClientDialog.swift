@@ -22,6 +22,10 @@ public protocol ClientDialog {
     /// TLS has been started inside the session: everything learned before it is forgotten (nginx: `init_protocol`).
     mutating func startedTLS(_ client: ClientFacts) throws(Bug)
 
+    /// What is sent when TLS has been started inside the session, where the protocol has the server speak first then;
+    /// empty where it does not.
+    mutating func greetingInTLS() throws(Bug) -> [UInt8]
+
     /// One attempt to take a command from the front of the input (nginx: `parse_command` and `auth_state`).
     ///
     /// - Parameter input: Everything received and not consumed yet; the same bytes come again, with more behind
@@ -30,6 +34,10 @@ public protocol ClientDialog {
 
     /// The input is as long as ``inputLimit`` and still no command: the reply before the session closes.
     mutating func inputTooLong() throws(Bug) -> [UInt8]
+
+    /// What the client hears, behind the last reply, before the session closes for this reason; empty where the protocol
+    /// has no words for it.
+    func farewell(_ reason: Farewell) -> [UInt8]
 
     /// What a log may show of input: enough to recognise a command, nothing that may be a password.
     func redacted(_ input: Span<UInt8>) -> [UInt8]
@@ -44,6 +52,18 @@ public protocol ClientDialog {
 extension ClientDialog {
     public var greetingDelay: Duration { .zero }
     public func spokeTooEarly() throws(Bug) -> [UInt8] { throw Bug("a greeting without delay is sent at once") }
+    public func greetingInTLS() throws(Bug) -> [UInt8] { [] }
+    public func farewell(_ reason: Farewell) -> [UInt8] { [] }
+}
+
+/// Why a session ends without its client having asked for it.
+public enum Farewell: Sendable {
+    /// The client's time for logging in is over (`timeout`).
+    case timeout
+    /// `max_errors` is reached.
+    case tooManyErrors
+    /// The credentials were refused for good.
+    case loginRefused
 }
 
 /// What a dialog made of its input.
@@ -74,7 +94,8 @@ public enum ClientAction {
     case tooManyCommands([UInt8])
     /// Send and close.
     case replyAndClose([UInt8])
-    /// Send, drop all input, do the TLS handshake, call ``ClientDialog/startedTLS(_:)``.
+    /// Send, drop all input, do the TLS handshake, call ``ClientDialog/startedTLS(_:)``, and send what
+    /// ``ClientDialog/greetingInTLS()`` answers.
     case startTLS([UInt8])
     /// Ask the authentication provider.
     case authenticate(Credentials)

@@ -107,7 +107,7 @@ extension ClientSession {
         do throws(Bug) {
             guard let step = try dialog?.refused(refusal) else { throw Bug("a refusal answers a dialog") }
             switch step {
-            case .reply(let text) where !goesOn: replyAndClose(text, .authRefused)
+            case .reply(let text) where !goesOn: replyAndClose(text + farewell(.loginRefused), .authRefused)
             case .reply(let text): try resume(saying: text)
             case .errorData(let text):
                 endsAfterRefusal = !goesOn
@@ -130,7 +130,7 @@ extension ClientSession {
 
     /// The client has answered the error data of a refusal.
     func endRefusal(_ text: [UInt8]) {
-        if endsAfterRefusal { replyAndClose(text, .authRefused) } else { reply(text) }
+        if endsAfterRefusal { replyAndClose(text + farewell(.loginRefused), .authRefused) } else { reply(text) }
     }
 
     private func pause(_ delay: Duration, then action: @escaping () -> Void) {

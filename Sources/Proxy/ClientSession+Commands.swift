@@ -110,7 +110,8 @@ extension ClientSession {
         invalidCommandCount += 1
         if invalidCommandCount >= server.settings.maxErrors {
             note(.info, "client sent too many invalid commands")
-            replyAndClose(bytes, .tooManyErrors)
+            // A reply that closes anyway says so itself.
+            replyAndClose(bytes + (thenClose ? [] : farewell(.tooManyErrors)), .tooManyErrors)
         } else if thenClose {
             replyAndClose(bytes, .clientQuit)
         } else {

@@ -47,6 +47,7 @@ extension ClientSession {
             record.activity = "in auth state"
             try dialog?.startedTLS(clientFacts)
             isWaitingForInput = true
+            if let greeting = try dialog?.greetingInTLS(), !greeting.isEmpty { reply(greeting) }
             try readCommands()
         case .readingProxyHeader, .resolving, .awaitingGreeting, .commands, .startingTLS, .authenticating, .pausing,
             .connecting, .backendLogin, .closing, .ended:

@@ -251,6 +251,9 @@ final class ClientSession: ConnectionDelegate {
         if stage == .closing && !client.hasPendingOutput { finish() }
     }
 
+    /// What the protocol says to a client that is sent away.
+    func farewell(_ reason: Farewell) -> [UInt8] { dialog?.farewell(reason) ?? [] }
+
     /// The protocol's internal error, then close.
     func failInternally(_ end: SessionRecord.End) {
         replyAndClose(server.declaration.internalServerError, end)
@@ -275,7 +278,8 @@ final class ClientSession: ConnectionDelegate {
         case .readingProxyHeader, .resolving, .awaitingGreeting, .commands, .startingTLS, .closing, .authenticating,
             .pausing:
             note(.info, "client timed out", errno: ETIMEDOUT)
-            close(.clientTimeout)
+            let words = stage == .commands && !client.hasPendingOutput ? farewell(.timeout) : []
+            if words.isEmpty { close(.clientTimeout) } else { replyAndClose(words, .clientTimeout) }
         case .ended: break
         }
     }

@@ -61,7 +61,7 @@ package final class MailModule {
             "protocol", in: .server, arguments: .exactly(1), placeholder: names.joined(separator: " | "), default: nil,
             repetition: .lastWins,
             """
-            The protocol of the server. Without it the first `listen` with a port that belongs to a protocol decides: \
+            The protocol of the server; the authentication service is told it as `Auth-Protocol`. Without it the first `listen` with a port that belongs to a protocol decides: \
             \(protocols.map { "\($0.defaultPorts.map(String.init).joined(separator: ", ")) for \($0.name)" }
                 .joined(separator: "; ")).
             """

@@ -55,7 +55,7 @@ package struct ServerSettings: SettingsBlock {
             Directive(
                 "auth_strict", in: [.mail, .server], \.isStrict, .flag,
                 """
-                Refuses every authentication mechanism that is not listed in `imap_auth` or `smtp_auth`. Without it PLAIN and LOGIN \
+                Refuses every authentication mechanism that is not listed in `imap_auth` or its like. Without it PLAIN and LOGIN \
                 work whether they are listed or not, as in nginx: the list then only says what is advertised.
                 """),
             Directive(

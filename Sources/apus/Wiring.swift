@@ -1,6 +1,7 @@
 import ApusMail
 import Config
 import IMAP
+import ManageSieve
 import Observability
 import POP3
 import Proxy
@@ -11,7 +12,9 @@ import Zones
 
 /// What this daemon is made of: protocols come in here, and nowhere else.
 enum Wiring {
-    static var protocols: [ProtocolDeclaration] { [IMAP.declaration, POP3.declaration, SMTP.declaration] }
+    static var protocols: [ProtocolDeclaration] {
+        [IMAP.declaration, POP3.declaration, SMTP.declaration, ManageSieve.declaration]
+    }
 
     /// The directives of the process around the mail part.
     static var processDirectives: [AnyDirective] {

@@ -528,6 +528,22 @@ class Mail(ConfigTest):
         ), ("smtp_auth plain login cram-md5 external none", "smtp_capabilities a; smtp_capabilities 'SIZE 1'",
             "smtp_greeting_delay 500ms"), (("smtp_auth none none", 'duplicate value "none"'),))
 
+    def test_sieve_directives(self):
+        self.rows((
+            ("sieve_auth", COUNT), ("sieve_auth apop", 'invalid value "apop"'), ("sieve_capabilities", COUNT),
+            ("sieve_capabilities SIEVE=a; sieve_capabilities SIEVE=b", DUPLICATE),
+            ("sieve_capabilities NOTIFY=mailto", 'no "SIEVE" in "sieve_capabilities"'),
+            ("sieve_capabilities SIEVE", 'no "SIEVE" in "sieve_capabilities"'),
+            ("sieve_capabilities SIEVE=a fileinto,", 'invalid capability "fileinto,"'),
+            ('sieve_capabilities SIEVE=a ""', 'invalid capability ""'),
+            ("sieve_capabilities 'SIEVE=a\\r\\nOK'", 'invalid capability "SIEVE=a\\r\\nOK"'),
+            ("sieve_capabilities SIEVE=a SASL=PLAIN", '"SASL=PLAIN" cannot be listed, it is added as it applies'),
+            ("sieve_capabilities SIEVE=a starttls", '"starttls" cannot be listed, it is added as it applies'),
+            ("sieve_capabilities SIEVE=a X=1 X=2", 'duplicate capability "X=2"'),
+        ), ("sieve_auth plain login cram-md5 external xoauth2 oauthbearer", "sieve_capabilities SIEVE= OWNER",
+            "sieve_capabilities 'SIEVE=fileinto \"reject\"' IMPLEMENTATION=x VERSION=2.0"),
+            (("sieve_auth plain PLAIN", 'duplicate value "PLAIN"'),))
+
     def test_authentication_directives(self):
         long = "unix:/" + "x" * 120
         self.rows((

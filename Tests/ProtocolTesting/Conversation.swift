@@ -60,6 +60,8 @@ package struct TestConversation<Tested: ProtocolUnderTest> {
             var encrypted = client
             encrypted.isEncrypted = true
             try dialog.startedTLS(encrypted)
+            let greeting = try dialog.greetingInTLS()
+            if !greeting.isEmpty { write("", greeting) }
         case .authenticate(let credentials):
             minutes.append(Self.describe(credentials))
             switch try dialog.refused(Refusal(message: "no".bytes, errorData: errorData)) {
