@@ -90,6 +90,7 @@ if Context.environment["APUS_FUZZ"] != nil {
             name: "Fuzz",
             dependencies: [
                 "Bytes", "Config", "ApusMail", "IMAP", "POP3", "SMTP", "ManageSieve", "Auth", "Proxy", "DNS",
+                "Supervisor",
             ],
             path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))

@@ -1,18 +1,19 @@
 /// What the control socket is asked: `{"version":1,"command":"reload","wait":true}`.
-struct ControlRequest: Equatable {
-    enum Command: String, CaseIterable { case status, reload, upgrade, reopen, quit, stop }
+package struct ControlRequest: Equatable, Sendable {
+    package enum Command: String, CaseIterable, Sendable { case status, reload, upgrade, reopen, quit, stop }
 
-    struct Failure: Error, Equatable { let message: String }
+    package struct Failure: Error, Equatable, Sendable { package let message: String }
 
     static var version: Int { 1 }
 
-    let command: Command
+    package let command: Command
     /// Answer when the outcome is known. An upgrade is always waited for.
-    let waits: Bool
+    package let waits: Bool
 
     init(_ command: Command, waits: Bool = false) { (self.command, self.waits) = (command, waits) }
 
-    init(_ line: [UInt8]) throws(Failure) {
+    /// Reads one line, without its end.
+    package init(_ line: [UInt8]) throws(Failure) {
         guard let members = JSONText(object: line)?.members else {
             throw Failure(message: "a request is a JSON object")
         }
@@ -27,7 +28,7 @@ struct ControlRequest: Equatable {
         waits = members["wait"] == .flag(true)
     }
 
-    var text: String {
+    package var text: String {
         JSONText.object([
             ("version", .number(Self.version)), ("command", .string(command.rawValue)), ("wait", .flag(waits)),
         ]).text

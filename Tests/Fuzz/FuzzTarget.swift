@@ -18,6 +18,7 @@ enum FuzzTarget: String, CaseIterable {
     case proxyHeader = "proxy-header"
     case dnsAnswer = "dns-answer"
     case sasl
+    case control
 
     static let chosen: FuzzTarget = {
         guard let name = getenv("APUS_FUZZ_TARGET").map({ String(cString: $0) }),
@@ -43,6 +44,7 @@ enum FuzzTarget: String, CaseIterable {
         case .proxyHeader: fuzzProxyHeader(input)
         case .dnsAnswer: fuzzDNSAnswer(input)
         case .sasl: fuzzSASL(input)
+        case .control: try fuzzControl(input)
         }
     }
 }
