@@ -62,6 +62,7 @@ service imap {{
   process_limit = 400
 }}
 {pop3}
+{sieve}
 {sasl}
 {lmtp}
 service stats {{
@@ -78,6 +79,18 @@ service pop3-login {
   inet_listener pop3s {
     port = 0
   }
+}
+"""
+
+SIEVE = """
+service managesieve-login {
+  chroot =
+  inet_listener sieve {
+    port = %d
+  }
+}
+plugin {
+  sieve = file:~/sieve;active=~/active.sieve
 }
 """
 
@@ -114,6 +127,8 @@ class Dovecot:
         self.port = free_port()
         # None: its POP3 package is not there.
         self.pop3_port = free_port() if os.access("/usr/lib/dovecot/pop3", os.X_OK) else None
+        # None: Pigeonhole's ManageSieve is not there.
+        self.sieve_port = free_port() if os.access("/usr/lib/dovecot/managesieve", os.X_OK) else None
         self.sasl_port = free_port() if behind_postfix else None
         self.lmtp_port = free_port() if behind_postfix else None
         self.process = None
@@ -126,8 +141,10 @@ class Dovecot:
         (self.dir / "dovecot.conf").write_text(CONFIGURATION.format(
             dir=self.dir, user=self.owner, group=grp.getgrgid(account.pw_gid).gr_name, password=self.password,
             port=self.port,
-            protocols="imap" + (" pop3" if self.pop3_port else "") + (" lmtp" if self.lmtp_port else ""),
+            protocols="imap" + (" pop3" if self.pop3_port else "") + (" sieve" if self.sieve_port else "")
+            + (" lmtp" if self.lmtp_port else ""),
             pop3=POP3 % self.pop3_port if self.pop3_port else "",
+            sieve=SIEVE % self.sieve_port if self.sieve_port else "",
             sasl=SASL % self.sasl_port if self.sasl_port else "",
             lmtp=LMTP % self.lmtp_port if self.lmtp_port else ""))
         for number in (1, 2, 3):
@@ -143,7 +160,7 @@ class Dovecot:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"dovecot ended: {self.told()}")
-            ports = (self.port, self.pop3_port, self.sasl_port, self.lmtp_port)
+            ports = (self.port, self.pop3_port, self.sieve_port, self.sasl_port, self.lmtp_port)
             return {port for port in ports if port} <= listening_ports()
 
         wait_until(ready, lambda: f"dovecot to listen: {self.told()}")
