@@ -239,8 +239,10 @@ class Failing(UpgradeTest):
     """A new binary that does not come up changes nothing."""
 
     def fails(self, proxy, pattern=None):
+        ended = r"new binary process \d+ (exited with code \d+|exited on signal \d+)"
+        before = len(proxy.lines(ended))
         os.kill(proxy.master, signal.SIGUSR2)
-        proxy.wait_log(r"new binary process \d+ (exited with code \d+|exited on signal \d+)")
+        proxy.wait_log(ended, before + 1)
         if pattern:
             proxy.wait_log(pattern)
         wait_until(lambda: self.number(self.pid_file) == proxy.master, lambda: f"the pid file\n{proxy.told()}")
