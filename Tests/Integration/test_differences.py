@@ -10,7 +10,8 @@ from harness import BINARY, DEADLINE, ROOT, apus_only
 # or a file below Tests and the name of a test in it. In the order of Sources/apus/Differences.swift.
 SHOWN_BY = (
     ("The program's name", "test_cli.Information.test_version"),
-    ("Listening sockets are inherited", "test_process.Listening.test_sockets_inherited_from_nginx"),
+    ("Listening sockets are inherited", "test_process.Listening.test_sockets_inherited_from_nginx",
+     "test_takeover.Replacing.test_no_connection_attempt_is_lost"),
     ("`http {}` and `stream {}`",
      "test_config_errors.Language.test_foreign_blocks",
      "test_config_errors.Language.test_modules_of_nginx"),
@@ -104,7 +105,10 @@ SHOWN_BY = (
      "test_systemd.Activation.test_the_sockets_are_taken_by_their_address"),
     ("USR2 is refused", "test_upgrade.Beside.test_again_and_again", "test_upgrade.Beside.test_while_older_ones_drain"),
     ("HUP to a master whose", "test_upgrade.Beside.test_winch_and_hup_to_an_upgraded_master"),
-    ("Sockets inherited from another master", "test_upgrade.Kept.test_a_unix_socket_that_is_not_wanted_any_more"),
+    ("Sockets inherited from another master",
+     "test_upgrade.Kept.test_a_unix_socket_that_is_not_wanted_any_more",
+     "test_process.Listening.test_sockets_of_nginx_that_are_not_named",
+     "test_takeover.BesideTheWeb.test_on_demand_they_are_closed"),
     ("A reload reads the configuration", "test_process.Rehearsal.test_the_master_goes_on_meanwhile"),
     ("TLS tickets are lost", "test_tls.Resumption.test_tickets_in_all_workers", "test_upgrade.Kept.test_tls_tickets"),
     ("When `worker_connections` run out", "test_limits.Connections.test_silent_clients_give_way"),
