@@ -120,7 +120,8 @@ package struct CoreSettings: SettingsBlock {
             "takeover_foreign_sockets", in: .main, \.foreignSockets, .choice([("refuse", .refuse), ("close", .close)]),
             """
             What happens when Apus takes the place of a running nginx (its binary replaced, USR2) and nginx listens where \
-            this configuration does not, for the web perhaps: the start fails, or these sockets are closed.
+            this configuration does not, for the web perhaps: the start fails, or Apus closes these sockets, and nobody listens there \
+            when nginx has ended.
             """)
     }
 

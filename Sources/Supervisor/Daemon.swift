@@ -99,10 +99,13 @@ package struct Daemon {
                     .warning, "no \"listen\" names \(socket.text), which was passed by the service manager")
                 continue
             }
-            if inheritance?.state.link ?? -1 < 0 { socket.unlinkWithWarning(log: generation.log) }
+            if inheritance?.isFromNginx == true {
+                generation.log.write(
+                    .notice, "nginx serves \(socket.text), which the configuration does not name: closed here")
+            }
             socket.close()
         }
-        return inheritance?.state.link ?? -1 < 0 ? [] : unwanted.filter(\.hasFileOfOurs)
+        return unwanted.filter(\.hasFileOfOurs)
     }
 
     private func announce(_ log: Log) {

@@ -59,7 +59,7 @@ extension Master {
         log.write(.notice, "exit")
         current.logs.tellSuppressed()
         // Another master may have taken it over.
-        closeControl(unlinking: successor == nil && predecessor?.isAlive != true)
+        closeControl(unlinking: successor == nil && predecessor?.sharesControl != true)
         closeSockets()
         exit(exitStatus)
     }

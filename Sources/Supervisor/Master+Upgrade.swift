@@ -13,6 +13,7 @@ extension Master {
     /// How long the new one must go on serving until this one gives up its sockets, and with them the way back.
     private static var probation: Duration { .seconds(10) }
     private static var timeToMakeRoom: Duration { .seconds(2) }
+    private static var timeToLookAgain: Duration { .seconds(1) }
 
     var canChangeBinary: Bool { successor == nil && waitingUpgrade == nil }
 
@@ -187,6 +188,13 @@ extension Master {
         } catch {
             log.write(.alert, errno: error.errno, "\(error.call)() failed")
         }
+    }
+
+    /// Waits for the end of a master that tells us nothing (nginx): looking now and then is enough for what follows.
+    func watchPredecessor() {
+        guard let predecessor else { return }
+        guard predecessor.isAlive else { return wishes.predecessorGone = true }
+        _ = loop?.schedule(after: Self.timeToLookAgain) { [unowned self] in watchPredecessor() }
     }
 
     /// The old master has ended: what it left to us can go.

@@ -128,7 +128,7 @@ final class Master {
             log.write(.emergency, errno: error.errno, "\(error.call)() failed")
             exit(1)
         }
-        if link >= 0 { listenToPredecessor(link) }
+        if link >= 0 { listenToPredecessor(link) } else { watchPredecessor() }
         begin()
         watchWorkers()
         while true {

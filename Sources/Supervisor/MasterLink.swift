@@ -66,4 +66,7 @@ final class Predecessor {
 
     /// It is our parent until it ends.
     var isAlive: Bool { process == getppid() }
+
+    /// The control socket is its as well.
+    var sharesControl: Bool { link != nil && isAlive }
 }

@@ -772,6 +772,54 @@ class Listening(ProcessTest):
         inherited.close()
         self.greeted(proxy)
 
+    def inherited(self, address):
+        """A socket that listens, as another master would leave it."""
+        inherited = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+        self.addCleanup(inherited.close)
+        inherited.bind(address)
+        inherited.listen(511)
+        return inherited
+
+    @apus_only
+    def test_sockets_of_nginx_that_are_not_named(self):
+        path = str(self.dir / "web.sock")
+        port, web = free_port(), free_port()
+        mail = self.inherited(("127.0.0.1", port))
+        for address, text in ((("127.0.0.1", web), f"127.0.0.1:{web}"), (path, f"unix:{path}")):
+            with self.subTest(text):
+                other = self.inherited(address)
+                numbers = (mail.fileno(), other.fileno())
+                inheritance = {"ports": {"imap": port}, "env": {"NGINX": "".join(f"{number};" for number in numbers)},
+                               "pass_fds": numbers}
+                refused = self.prepare(PLAIN, **inheritance)
+                done = refused.run(pass_fds=numbers)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, rf"^apus: \[emerg\] nginx serves {text}, which the configuration does not name: "
+                                              r'taking over would end that service \("takeover_foreign_sockets close" allows it\)\n$')
+                self.connect(path if address == path else web)
+
+                proxy = self.prepare("takeover_foreign_sockets close; " + PLAIN, **inheritance)
+                proxy.start()
+                proxy.wait_log(rf"\[notice\] .*nginx serves {text}, which the configuration does not name: closed here$")
+                self.greeted(proxy)
+                for pid in (proxy.master, *proxy.workers()):
+                    held = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+                    self.assertNotIn(os.readlink(f"/proc/self/fd/{other.fileno()}"), held)
+                # The one who started it still serves there.
+                self.connect(path if address == path else web)
+                proxy.stop()
+                self.assertTrue(os.path.exists(path) or address != path)
+
+    @apus_only
+    def test_sockets_of_an_older_apus_that_are_not_named(self):
+        port, other = free_port(), free_port()
+        sockets = [self.inherited(("127.0.0.1", number)) for number in (port, other)]
+        proxy = self.start(PLAIN, ports={"imap": port}, env={"APUS": "".join(f"{one.fileno()};" for one in sockets)},
+                           pass_fds=[one.fileno() for one in sockets])
+        self.greeted(proxy)
+        sockets[1].close()
+        self.assertNotIn(other, listening_ports())
+
     def test_nonsense_in_the_variable(self):
         for value, pattern in (
             ("x;", rf'\[emerg\] .*invalid socket number "x;" in {VARIABLE} environment variable, ignoring the rest of the '
