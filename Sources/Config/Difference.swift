@@ -16,7 +16,7 @@ package struct Difference {
     /// One of these is enough. None: it cannot matter to a configuration that nginx takes.
     package let concerns: [Concern]
 
-    package init(_ nginx: String, _ apus: String, to concerns: Concern...) {
+    package init(_ nginx: String, _ apus: String, mattersTo concerns: Concern...) {
         (self.nginx, self.apus) = (nginx, apus)
         self.concerns = concerns
     }

@@ -11,6 +11,9 @@ package struct Translation {
     /// Blocks of the top level that Apus leaves to nginx.
     private var foreign: [String] = []
     private var unknown: [String] = []
+    private let formerFlags: [FormerFlag]
+    /// The parameters that statements get in place of former flags.
+    private var parameters: [Int: [String]] = [:]
     private var output = CommentedText()
     /// Directives of the top level whose files nginx keeps.
     private var replaced: Set<String> = []
@@ -19,25 +22,35 @@ package struct Translation {
 
     /// - Parameters:
     ///   - environment: Its prefixes are those of nginx, absolute; that of the process may not be known.
+    ///   - formerFlags: What older versions of nginx had.
     ///   - protocolOf: The name of the protocol of a `server` block, by its directives.
     /// - Throws: When there is nothing about mail in it.
     package init(
         _ written: WrittenConfiguration, environment: LoadingEnvironment, isPrefixKnown: Bool,
-        differences: [Difference], protocolOf: ([WrittenConfiguration.Statement]) -> String?
+        differences: [Difference], formerFlags: [FormerFlag] = [],
+        protocolOf: ([WrittenConfiguration.Statement]) -> String?
     ) throws(ConfigError) {
         self.written = written
         (self.environment, self.isPrefixKnown) = (environment, isPrefixKnown)
+        self.formerFlags = formerFlags
         guard
             written.pieces.contains(where: {
                 if case .opening(_, let block) = $0 { block.body == .mail } else { false }
             })
         else { throw ConfigError("no \"mail\" section in configuration \(written.file)") }
         for piece in written.pieces {
-            guard case .unknown(let statement, _) = piece else { continue }
+            guard case .unknown(let statement, _) = piece, formerFlag(statement) == nil else { continue }
             let place = "\"\(statement.name)\" (\(statement.position.description))"
             if statement.isBlock, statement.context == .main { foreign.append(place) } else { unknown.append(place) }
         }
+        for flag in formerFlags {
+            for index in written.pieces(thatNeed: flag) { parameters[index, default: []].append(flag.parameter) }
+        }
         choose(from: differences, protocolOf)
+    }
+
+    private func formerFlag(_ statement: Statement) -> FormerFlag? {
+        statement.context == .main ? nil : formerFlags.first { $0.name == statement.name }
     }
 
     private var nginxGoesOn: Bool { !foreign.isEmpty }
@@ -75,16 +88,9 @@ package struct Translation {
 
     /// The directives of the `server` block that begins there; empty for any other piece.
     private func statements(inServerAt index: Int) -> [Statement] {
-        guard case .opening(_, let block) = written.pieces[index], block.body == .server else { return [] }
-        var found: [Statement] = []
-        for piece in written.pieces[(index + 1)...] {
-            switch piece {
-            case .closing: return found
-            case .simple(let statement, _): found.append(statement)
-            default: break
-            }
+        written.pieces[written.serverBlock(at: index)].compactMap {
+            if case .simple(let statement, _) = $0 { statement } else { nil }
         }
-        return found
     }
 
     // MARK: The text
@@ -135,10 +141,17 @@ package struct Translation {
         case .between(let text): output.append(text, indentedBy: indentations.last ?? [])
         case .opening(let statement, _): output.append(statement.source)
         case .closing: output.append([.closingBrace])
+        case .simple(let statement, _) where parameters[index] != nil:
+            let added = (parameters[index] ?? []).map { " \($0)" }.joined()
+            output.append(statement.source.dropLast() + Array("\(added);".utf8))
         case .simple(let statement, let directive): write(statement, directive)
         case .unknown(let statement, _) where statement.isBlock && statement.context == .main:
             output.comment("Left out, for nginx to serve: \(statement.name) {...} (\(statement.position.description))")
         case .unknown(let statement, let hint):
+            if let flag = formerFlag(statement) {
+                let reason = "\"\(flag.directive)\" has the parameter \"\(flag.parameter)\" for it"
+                return leaveOut(statement, because: reason)
+            }
             leaveOut(statement, because: "unknown to Apus" + (hint.map { ", \($0)" } ?? ""))
         case .nothing(let statement): leaveOut(statement, because: "there is no such file")
         case .file(let name, let statement):

@@ -29,7 +29,7 @@ enum FromNginx {
             reading: file, directives: Wiring.manualDirectives, blocks: Wiring.manualBlocks, environment: environment)
         var translation = try Translation(
             written, environment: environment, isPrefixKnown: prefix != nil, differences: Differences.table,
-            protocolOf: protocolName)
+            formerFlags: [FormerFlag("ssl", now: "listen", "ssl")], protocolOf: protocolName)
         return translation.text()
     }
 

@@ -26,7 +26,10 @@ private struct MadeOver {
     var error: String?
 
     init(_ files: [String: String], isPrefixKnown: Bool = true, differences: [Difference] = []) {
-        let directory = TestDirectory(files)
+        self.init(TestDirectory(files), isPrefixKnown: isPrefixKnown, differences: differences)
+    }
+
+    init(_ directory: TestDirectory, isPrefixKnown: Bool = true, differences: [Difference] = []) {
         let environment = LoadingEnvironment(
             prefix: "/prefix/", configurationPrefix: directory.path, isPrivileged: false, warn: { _ in })
         let directives = AnyDirective.all(of: LoadingSettings.self) + AnyDirective.all(of: Sample.self)
@@ -36,6 +39,7 @@ private struct MadeOver {
                 blocks: Sample.blocks, environment: environment)
             var translation = try Translation(
                 written, environment: environment, isPrefixKnown: isPrefixKnown, differences: differences,
+                formerFlags: [FormerFlag("old", now: "title", "new")],
                 protocolOf: { $0.first { $0.name == "title" }?.arguments.first?.text })
             let whole = directory.shortened(String(decoding: translation.text(), as: UTF8.self))
             let end = whole.firstRange(of: "\n\n")
@@ -113,6 +117,26 @@ private struct MadeOver {
             "mail { title unix:a; title unix:/a; title unix:; }",
             "mail {\n# A relative path starts where Apus is started.\ntitle unix:a; title unix:/a; title unix:; }\n"
         ),
+        (
+            """
+            mail { server { title a; old off; } server { title b; title c new; } server { title d ; }
+              old on;
+            }
+
+            """,
+            """
+            mail { server { title a;
+            # Left out ("title" has the parameter "new" for it): old off;
+            } server { title b new; title c new; } server { title d  new; }
+              # Left out ("title" has the parameter "new" for it): old on;
+            }
+
+            """
+        ),
+        (
+            "mail { server { include o*; title a; } title b; }\n",
+            "mail { server {\n# Left out (there is no such file): include o*;\ntitle a; } title b; }\n"
+        ),
         ("include no*;\nmail {}\n", "# Left out (there is no such file): include no*;\nmail {}\n"),
     ]
 
@@ -166,11 +190,11 @@ private struct MadeOver {
 
     @Test func `differences are told where they matter`() {
         let differences = [
-            Difference("always", "never", to: .any),
+            Difference("always", "never", mattersTo: .any),
             Difference("lax", "strict"),
-            Difference("says title", "does not", to: .serving("other"), .serving("imap")),
-            Difference("counts", "reckons", to: .using("count", argument: "2")),
-            Difference("hears", "listens", to: .using("http")),
+            Difference("says title", "does not", mattersTo: .serving("other"), .serving("imap")),
+            Difference("counts", "reckons", mattersTo: .using("count", argument: "2")),
+            Difference("hears", "listens", mattersTo: .using("http")),
         ]
         func told(_ text: String) -> [String] {
             MadeOver(text, differences: differences).head.split(separator: "\n")
@@ -186,8 +210,21 @@ private struct MadeOver {
         #expect(told("mail {} http {}") == ["In general:", "* nginx: always", "With \"http\":", "* nginx: hears"])
     }
 
+    @Test func `no beginning of one traps`() {
+        let text =
+            Array(
+                "load_module x; log l; http { a_by_lua_block { '}' } \"}\"; }\nmail { # c\n key 'k \\' ${x}; x { y; }\n"
+                    .utf8) + Array("  include part;\r\n \tserver{title imap;}bogus;}# end".utf8)
+        let directory = TestDirectory(["part": "# p\n count 1;"])
+        for end in text.indices {
+            directory.write("main", Array(text[..<end]))
+            let outcome = MadeOver(directory)
+            #expect(outcome.error != nil || !outcome.text.isEmpty)
+        }
+    }
+
     @Test func `the head is wrapped`() {
-        let row = Difference(repeated("word ", 50), repeated("x", 200), to: .any)
+        let row = Difference(repeated("word ", 50), repeated("x", 200), mattersTo: .any)
         let lines = MadeOver("mail {}", differences: [row]).head.split(separator: "\n")
         #expect(lines.contains { $0.hasPrefix("#     word word") })
         #expect(lines.filter { $0.count > 102 }.count == 1)

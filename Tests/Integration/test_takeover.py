@@ -15,6 +15,7 @@ import threading
 import time
 import unittest
 
+from certs import client_context, self_signed
 from dovecot import Dovecot
 from harness import (BINARY, DEADLINE, NGINX_MAIL_MODULE, ProxyTest, alive, apus_only, as_root, children, free_port,
                      listening_ports, parent, title, wait_until)
@@ -107,7 +108,7 @@ class TakeoverTest(ProxyTest):
         done = subprocess.run([str(self.binary), *words, *more], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=DEADLINE)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stderr
+        return "\n".join(line for line in done.stderr.splitlines() if "is deprecated" not in line)
 
     def replace(self):
         """Puts Apus where nginx's binary was."""
@@ -272,7 +273,7 @@ class Replacing(TakeoverTest):
         self.configure(MAIN + MAIL.replace("server { listen 127.0.0.1:@pop3@; protocol pop3; }", ""))
         pop3 = self.ports["pop3"]
         self.assertEqual(self.command("-w", "-s", "reload"), "")
-        self.assertNotIn(pop3, listening_ports())
+        wait_until(lambda: pop3 not in listening_ports(), "the old worker to close what is not wanted any more")
         self.serves_anew()
         os.kill(apus, signal.SIGQUIT)
         wait_until(lambda: not alive(apus), lambda: f"its end\n{self.told()}")
@@ -371,13 +372,19 @@ class FromNginx(TakeoverTest):
         self.addCleanup(dovecot.stop)
         dovecot.start()
         self.auth.answers = [accept(dovecot.port)]
-        nginx = self.nginx(MAIN + WEB + MAIL)
+        self_signed(self.dir / "cert.pem", self.dir / "key.pem", "localhost")
+        # As older versions of nginx had it.
+        nginx = self.nginx(MAIN + WEB + MAIL.replace("mail {", """mail {
+            ssl_certificate cert.pem; ssl_certificate_key key.pem;
+            server { listen 127.0.0.1:@imaps@; protocol imap; ssl on; }"""))
 
         def log_in():
-            client = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=DEADLINE)
-            self.assertEqual(client.login("bob", dovecot.password)[0], "OK")
-            self.assertEqual(client.select("INBOX"), ("OK", [b"3"]))
-            client.logout()
+            for client in (imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=DEADLINE),
+                           imaplib.IMAP4_SSL("127.0.0.1", self.ports["imaps"], ssl_context=client_context(),
+                                             timeout=DEADLINE)):
+                self.assertEqual(client.login("bob", dovecot.password)[0], "OK")
+                self.assertEqual(client.select("INBOX"), ("OK", [b"3"]))
+                client.logout()
 
         log_in()
         done = subprocess.run([BINARY, "--from-nginx", f"{self.dir}/nginx.conf"], capture_output=True, text=True,
@@ -392,8 +399,11 @@ class FromNginx(TakeoverTest):
         # What the head says is to be done: mail goes out of nginx's configuration, and Apus starts.
         self.configure(MAIN + WEB)
         os.kill(nginx, signal.SIGHUP)
-        wait_until(lambda: self.ports["imap"] not in listening_ports(), lambda: f"nginx to let go\n{self.told()}")
-        proxy = self.prepare(text, raw=True, workers=WORKERS, args=("-g", "daemon off;"))
+        wait_until(lambda: listening_ports().isdisjoint(self.ports[name] for name in ("imap", "imaps", "pop3")),
+                   lambda: f"nginx to let go\n{self.told()}")
+        # Its directory is another one than that of nginx's.
+        (self.dir / "etc").mkdir()
+        proxy = self.prepare(text, raw=True, directory=self.dir / "etc", workers=WORKERS, args=("-g", "daemon off;"))
         proxy.keep_secret(dovecot.password)
         self.addCleanup(proxy.check)
         self.addCleanup(proxy.stop)
