@@ -11,6 +11,8 @@ enum FuzzTarget: String, CaseIterable {
     case pop3Backend = "pop3-backend"
     case smtpClient = "smtp-client"
     case smtpBackend = "smtp-backend"
+    case sieveClient = "sieve-client"
+    case sieveBackend = "sieve-backend"
     case configuration
     case httpAuth = "http-auth"
     case passwordFile = "password-file"
@@ -37,6 +39,8 @@ enum FuzzTarget: String, CaseIterable {
         case .pop3Backend: try fuzzPOP3Backend(input)
         case .smtpClient: try fuzzSMTPClient(input)
         case .smtpBackend: try fuzzSMTPBackend(input)
+        case .sieveClient: try fuzzManageSieveClient(input)
+        case .sieveBackend: try fuzzManageSieveBackend(input)
         case .configuration: fuzzConfiguration(input)
         case .httpAuth: fuzzHTTPAuth(input)
         case .passwordFile: fuzzPasswordFile(input)

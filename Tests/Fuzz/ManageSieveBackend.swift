@@ -1,0 +1,35 @@
+import ApusMail
+import ManageSieve
+
+/// What the server behind says; each 0xFF stands for a moment at which the dialog looks at what has come.
+func fuzzManageSieveBackend(_ input: Span<UInt8>) throws {
+    var dialog = try makeManageSieveBackendDialog()
+    var received: [UInt8] = []
+    for index in 0..<input.count {
+        if input[index] != 0xFF { received.append(input[index]) }
+        guard input[index] == 0xFF || index + 1 == input.count else { continue }
+        switch try dialog.receive(received.span) {
+        case .needMoreInput: break
+        case .send(let command, _):
+            precondition(command.count >= 2)
+            received = []
+        case .loggedIn(let reply):
+            precondition(reply == received)
+            return
+        case .failed: preconditionFailure("ManageSieve has no such step")
+        case .unexpected(let quoted):
+            precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
+            return
+        }
+    }
+}
+
+private func makeManageSieveBackendDialog() throws -> any BackendDialog {
+    let context = ServiceContext(serverName: [], startTLS: .off, isStrict: false, settings: Settings())
+    var client = ManageSieve.declaration.makeService(context).makeClientDialog(
+        ClientFacts(isEncrypted: false, challenge: Challenge { [] }))
+    let line = "AUTHENTICATE \"PLAIN\" \"AGJvYgBzZWNyZXQ=\"\r\n".bytes
+    _ = try client.receive(line.span)
+    return try client.makeBackendDialog(
+        BackendLogin(user: "bob".bytes, password: Secret("secret".bytes), clientAddress: [], method: .plain))
+}
