@@ -278,7 +278,7 @@ enum Differences {
                 "A service manager hears nothing, and its sockets are not known.",
                 """
                 systemd is told of readiness, reloads, the end and who is the main process (`NOTIFY_SOCKET`), its watchdog is \
-                served, and listening sockets it passes on (`LISTEN_FDS`) are taken by their address.
+                served, and listening sockets it passes on (`LISTEN_FDS`) are taken by address, or by name.
                 """,
                 mattersTo: .any
             ),
@@ -348,12 +348,12 @@ enum Differences {
             ),
             Difference(
                 "A worker that hangs is left alone; of one that crashes, the signal is logged.",
-                "`worker_watchdog` ends and replaces it; a report says where each was.", to: .any
+                "`worker_watchdog` ends and replaces it; a report says where each was.", mattersTo: .any
             ),
             Difference(
                 "Workers keep capabilities that the master was given as an ordinary user; core files may be written of all.",
                 "They have none and can get none; core files only with `worker_rlimit_core`.",
-                to: .any
+                mattersTo: .any
             ),
             Difference(
                 "`worker_shutdown_timeout` ends relayed sessions only.",
