@@ -111,8 +111,8 @@ package struct BuiltInPaths: Sendable {
     package var prefix = "/etc/apus/"
     package var configurationFile = "apus.conf"
     package var errorLog = "/var/log/apus/error.log"
-    package var pidFile = "/run/apus.pid"
-    package var lockFile = "/run/apus.lock"
+    package var pidFile = "/run/apus/apus.pid"
+    package var lockFile = "/run/apus/apus.lock"
 
     /// Those of a server that lives below one directory, as `-p` asks for.
     package static var belowPrefix: BuiltInPaths {

@@ -89,7 +89,8 @@ package struct CoreSettings: SettingsBlock {
                 "worker_shutdown_timeout", in: .main, \.shutdownTimeout, .time,
                 """
                 How long a worker that was told to quit lets its sessions go on; what is open then is closed. With \
-                `0` it waits until the last session has ended.
+                `0` it waits until the last session has ended. systemd is asked to wait this long at the end of the \
+                service; with `0`, `TimeoutStopSec` of the unit decides.
                 """),
         ]
     }
@@ -151,14 +152,15 @@ package struct CoreSettings: SettingsBlock {
                 allowed to enter it. The master stays where it was started.
                 """),
             Directive(
-                "pid", in: .main, \.pidFile, .path(default: "/run/apus.pid"),
+                "pid", in: .main, \.pidFile, .path(default: "/run/apus/apus.pid"),
                 """
                 The file that holds the number of the master process; `apus -s` reads it. Relative names are joined \
-                with the prefix. It is written when all sockets are open and removed at the end.
+                with the prefix. It is written when all sockets are open and removed at the end. The directory `/run/apus` is \
+                made where it is missing.
                 """
             ).transferred(.writesFile),
             Directive(
-                "lock_file", in: .main, \.lockFile, .path(default: "/run/apus.lock"),
+                "lock_file", in: .main, \.lockFile, .path(default: "/run/apus/apus.lock"),
                 """
                 Accepted so that configurations of nginx can be kept; Apus needs no lock file. It cannot be changed \
                 by a reload.

@@ -136,6 +136,7 @@ package struct Daemon {
             try generation.pidFile.write()
         } catch {
             generation.log.write(.emergency, error.message)
+            if let hint = error.hint { generation.log.hint(hint) }
             return false
         }
         generation.logs.redirectStandardError()

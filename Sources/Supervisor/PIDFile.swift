@@ -7,6 +7,10 @@ package import Platform
 package struct PIDFile {
     package let path: String
 
+    /// Where the built-in pid file and control socket are.
+    private static let runtimeDirectory = "/run/apus"
+    private static let hintAtUnit = "a sandbox of the service manager? Its unit allows \(runtimeDirectory)/apus.pid"
+
     package init(path: String) { self.path = path }
 
     /// Whether it could be written: a test creates an empty one, as nginx does.
@@ -16,8 +20,17 @@ package struct PIDFile {
 
     private func open(truncating: Bool, text: String) throws(ConfigError) {
         let flags = O_RDWR | O_CREAT | O_CLOEXEC | (truncating ? O_TRUNC : 0)
-        let number = Glibc.open(path, flags, 0o644)
-        guard number >= 0 else { throw ConfigError("open() \"\(path)\" failed \(SystemError.last("open").suffix)") }
+        var number = Glibc.open(path, flags, 0o644)
+        // At each boot `/run` is empty: where no service manager makes the directory, nobody else does.
+        if number < 0, errno == ENOENT, path.hasPrefix(Self.runtimeDirectory + "/") {
+            _ = mkdir(Self.runtimeDirectory, 0o755)
+            number = Glibc.open(path, flags, 0o644)
+        }
+        guard number >= 0 else {
+            let failure = SystemError.last("open")
+            throw ConfigError(
+                "open() \"\(path)\" failed \(failure.suffix)", hint: failure.errno == EROFS ? Self.hintAtUnit : nil)
+        }
         let descriptor = FileDescriptor(owning: number)
         let bytes = Array(text.utf8)
         guard Glibc.write(descriptor.number, bytes, bytes.count) == bytes.count else {

@@ -150,7 +150,8 @@ extension Master {
             manager.handOver(to: successor.process)
         } else if predecessor?.isAlive != true {
             manager.stopping(hasQuit ? "Waiting for sessions to end" : "Ending")
-            if hasQuit { reportDraining() }
+            // Without an end in sight the manager's own limit holds: idle clients must not keep a machine from rebooting.
+            if hasQuit, current.core.shutdownTimeout > .zero { reportDraining() }
         }
     }
 }

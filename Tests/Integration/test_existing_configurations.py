@@ -399,7 +399,7 @@ class MadeOver(Existing):
                 path.unlink()
         proxy.conf = self.dir / "apus.conf"
         proxy.args = ["-g", "daemon off;"]
-        proxy.rewrite(done.stdout.replace("/run/apus.pid", f"{self.dir}/apus.pid").replace(
+        proxy.rewrite(done.stdout.replace("/run/apus/apus.pid", f"{self.dir}/apus.pid").replace(
             "/var/log/apus/error.log", f"{self.dir}/error.log"))
 
 

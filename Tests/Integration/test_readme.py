@@ -25,7 +25,7 @@ class FirstConfigurations(ProxyTest):
         self.file("users", self.users)
         for written, here in (("/etc/ssl/mail.pem", certificate), ("/etc/ssl/mail.key", key),
                               ("/etc/apus/users", self.dir / "users"), ("/var/log/apus/", f"{self.dir}/"),
-                              ("/run/apus.pid", self.dir / "apus.pid")):
+                              ("/run/apus/apus.pid", self.dir / "apus.pid")):
             text = text.replace(written, str(here))
         text = re.sub(r"(listen\s+(?:\[::\]:)?)(143|993)\b",
                       lambda match: match[1] + str(self.ports.setdefault(match[2], free_port("::"))), text)

@@ -129,13 +129,22 @@ class Notices(SystemdTest):
         self.assertRegex(self.manager.has(READY="1")[1]["STATUS"], '^Reload failed: unknown directive "bogus" in ')
 
     def test_the_end(self):
-        proxy = self.begin()
+        proxy = self.begin("worker_shutdown_timeout 60s;\n" + PLAIN)
         session = self.greeted(proxy)
         proxy.send_signal(signal.SIGQUIT)
         self.waits(STOPPING="1")
         self.assertTrue(self.waits(EXTEND_TIMEOUT_USEC="30000000"))
         session.closes()
         self.assertEqual(proxy.wait_end(), 0)
+
+    def test_an_end_without_a_limit_is_limited_by_the_manager(self):
+        proxy = self.begin()
+        session = self.greeted(proxy)
+        proxy.send_signal(signal.SIGQUIT)
+        self.waits(STOPPING="1")
+        session.closes()
+        self.assertEqual(proxy.wait_end(), 0)
+        self.assertEqual([message for _, message in self.manager.heard if "EXTEND_TIMEOUT_USEC" in message], [])
 
     def test_the_watchdog(self):
         self.begin(env={"WATCHDOG_USEC": "200000"})

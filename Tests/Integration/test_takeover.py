@@ -393,7 +393,7 @@ class FromNginx(TakeoverTest):
         self.assertIn(f'nginx has to go on serving what is left out: "http" ({self.dir}/nginx.conf:7).',
                       done.stdout.replace("\n# ", " "))
         text = done.stdout
-        for own, here in (("/run/apus.pid", "apus.pid"), ("/var/log/apus/error.log", "apus.log")):
+        for own, here in (("/run/apus/apus.pid", "apus.pid"), ("/var/log/apus/error.log", "apus.log")):
             self.assertIn(own, text)
             text = text.replace(own, f"{self.dir}/{here}")
         # What the head says is to be done: mail goes out of nginx's configuration, and Apus starts.

@@ -38,13 +38,13 @@ import Testing
 
     @Test(
         arguments: [
-            ([], "/etc/apus/apus.conf", "/etc/apus/", "/var/log/apus/error.log", "/run/apus.pid"),
+            ([], "/etc/apus/apus.conf", "/etc/apus/", "/var/log/apus/error.log", "/run/apus/apus.pid"),
             (["-p", "a"], "a/conf/apus.conf", "a/conf/", "a/logs/error.log", "a/logs/apus.pid"),
             (["-p", "a/", "-c", "x", "-e", "stderr"], "a/x", "a/", "", "a/logs/apus.pid"),
             (["-p", "", "-c", "x", "-e", ""], "x", "", "", "logs/apus.pid"),
             (
                 ["-c", "/etc/other/x.conf", "-e", "e"], "/etc/other/x.conf", "/etc/other/", "/etc/apus/e",
-                "/run/apus.pid"
+                "/run/apus/apus.pid"
             ),
         ] as [([String], String, String, String, String)])
     func paths(arguments: [String], file: String, prefix: String, log: String, pid: String) throws {
