@@ -5,6 +5,7 @@ nginx is Debian's, as a daemon (in the foreground 1.22 refuses USR2), a copy in 
 
 import http.client
 import imaplib
+import json
 import os
 import re
 import shutil
@@ -254,6 +255,10 @@ class Replacing(TakeoverTest):
             self.assertEqual((self.number(self.pid_file), self.number(self.old_file)), (apus, nginx))
             self.assertEqual(title(apus).strip(), f"apus: master process {self.binary} -p {self.dir}/ -c nginx.conf "
                                                   "-e builtin.log -g daemon on; master_process on;")
+            status = subprocess.run(["apusctl", "--json", "--socket", f"{self.dir}/nginx.control", "status"],
+                                    executable=BINARY, capture_output=True, text=True, timeout=DEADLINE)
+            told = json.loads(status.stdout)
+            self.assertEqual((told["pid"], told["predecessor"]), (apus, nginx), status)
             os.kill(nginx, signal.SIGQUIT)
             wait_until(lambda: all("shutting down" in title(pid) for pid in children(nginx) if pid != apus),
                        lambda: f"nginx to drain\n{self.told()}")
