@@ -217,6 +217,8 @@ class Installed(Built, IMAPTest):
         self.assertEqual(run("getent", "passwd", "apus").stdout.split(":")[0], "apus")
         self.assertEqual(pathlib.Path("/etc/apus/apus.conf").read_text(), (ROOT / "contrib/debian/apus.conf").read_text())
         self.assertEqual(run("apusctl", "--version").stdout.split("/")[0], "apusctl version: Apus")
+        run("systemd-analyze", "verify", "--man=no",
+            *(f"/lib/systemd/system/{name}" for name in ("apus.service", "apus-rootless.service", "apus-imaps.socket")))
         # As it comes, it can be started, and serves nothing; after a boot too, when /run is empty.
         os.rmdir("/run/apus")
         run(*self.command("apus.service", "ExecStartPre"))
