@@ -44,8 +44,8 @@ class Built(unittest.TestCase):
             Built.place = pathlib.Path(tempfile.mkdtemp(prefix="apus-package-test-"))
             os.chmod(Built.place, 0o755)
             unittest.addModuleCleanup(shutil.rmtree, Built.place, True)
-            told = run(ROOT / "contrib/package", Built.place,
-                       env={**os.environ, "APUS_BINARY": os.path.realpath(harness.BINARY), "APUS_PACKAGE_VERSION": "1.0-1"})
+            told = run(ROOT / "contrib/package", "--output", Built.place, "--version", "1.0",
+                       env={**os.environ, "APUS_BINARY": os.path.realpath(harness.BINARY)})
             Built.files = told.stdout.split()
             Built.package, = [path for path in Built.files if "/apus_" in path]
             Built.symbols, = [path for path in Built.files if "/apus-dbgsym_" in path]
@@ -83,7 +83,7 @@ class Contents(Built):
 
     def test_the_units_name_what_is_installed(self):
         for name in ("apus.service", "apus-rootless.service"):
-            for key in ("ExecStartPre", "ExecStart", "ExecReload"):
+            for key in ("ExecStart", "ExecReload"):
                 program = shlex.split(self.unit(name)[key])[0]
                 self.assertTrue((self.tree / program[1:]).exists() or (self.tree / program[1:]).is_symlink(), program)
 
@@ -104,17 +104,11 @@ class Contents(Built):
 
     def test_vim_knows_every_directive(self):
         syntax = (self.tree / "usr/share/vim/vimfiles/syntax/apus.vim").read_text()
-        words = set(re.search(r"^syntax keyword apusDirective (.*)$", syntax, re.M).group(1).split())
-        blocks = set(re.search(r"^syntax keyword apusBlock (.*)$", syntax, re.M).group(1).split())
+        words, blocks = (set(re.search(rf'^syntax match apus{kind} .*\\zs\\\((\w.*?)\\\)\\ze', syntax, re.M)[1].split("\\|"))
+                         for kind in ("Directive", "Block"))
         manual = run(harness.BINARY, "--manual", "markdown").stdout
         self.assertEqual(words | blocks, set(re.findall(r"^### `(\S+?)`", manual, re.M)))
         self.assertEqual(blocks, {"events", "mail", "server"})
-        # vim loads it without a word.
-        vim = shutil.which("vim") or shutil.which("vim.tiny")
-        if vim and "tiny" not in os.path.realpath(vim):
-            done = run(vim, "-es", "-u", "NONE", "-c", f"source {self.tree}/usr/share/vim/vimfiles/syntax/apus.vim",
-                       "-c", "qa!", check=False)
-            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def completed(self, line):
         words = line.split(" ")
@@ -127,10 +121,15 @@ class Contents(Built):
         self.assertEqual(set(self.completed("apus -s ")), {"stop", "quit", "reload", "reopen", "upgrade"})
         self.assertEqual(set(self.completed("apus --manual m")), {"markdown", "man"})
         self.assertEqual(self.completed("apusctl sta"), ["status"])
-        # What is offered is what the programs know.
+        self.assertIn("--wait", self.completed("apusctl reload -"))
+        # What is offered is what the programs know, all of it, in both shells.
         usage = run(harness.BINARY, "-h", check=False).stderr
-        for option in self.completed("apus -"):
-            self.assertIn(option, usage)
+        known = set(re.findall(r"(?m)^  (-\w|--[a-z-]+)|(?<=,)(-h)", usage.split("Options:")[1]))
+        known = {option for pair in known for option in pair if option} | {"-?"}
+        self.assertEqual(set(self.completed("apus -")), known)
+        zsh = (self.tree / "usr/share/zsh/vendor-completions/_apus").read_text()
+        for option in known - {"-?"}:
+            self.assertIn(option, zsh)
 
     def test_completion_for_zsh(self):
         if not shutil.which("zsh"):
@@ -168,11 +167,11 @@ class Installed(Built, IMAPTest):
         tree = self.dir / "newer"
         run("dpkg-deb", "-R", self.package, tree)
         control = tree / "DEBIAN/control"
-        control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 1.0-2", control.read_text()))
+        control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 1.1", control.read_text()))
         run("dpkg-deb", "-b", "--root-owner-group", tree, self.dir / "newer.deb")
         return self.dir / "newer.deb"
 
-    def configure(self, more=""):
+    def configure(self):
         self.backend = self.serve(Backend())
         self.port = free_port()
         users = pathlib.Path("/etc/apus/users")
@@ -180,17 +179,18 @@ class Installed(Built, IMAPTest):
         os.chmod(users, 0o600)
         self.addCleanup(users.unlink, True)
         path = pathlib.Path("/etc/apus/apus.conf")
-        text = path.read_text().replace("mail {", f"""mail {{
-            auth_passwd_file users;
-            proxy_pass 127.0.0.1:{self.backend.port};
-            server {{ listen 127.0.0.1:{self.port}; protocol imap; {more} }}""")
-        path.write_text(text)
+        path.write_text(path.read_text() + f"""
+            mail {{
+                auth_passwd_file users;
+                proxy_pass 127.0.0.1:{self.backend.port};
+                server {{ listen 127.0.0.1:{self.port}; protocol imap; }}
+            }}
+            """)
 
     def command(self, name, key):
         return shlex.split(self.unit(name)[key])
 
     def serve_as_the_unit_would(self, name="apus.service", **identity):
-        run(*self.command(name, "ExecStartPre"), **identity)
         process = subprocess.Popen(
             self.command(name, "ExecStart"), env={"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(self.dir / "notify")},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **identity)
@@ -217,11 +217,11 @@ class Installed(Built, IMAPTest):
         self.assertEqual(run("getent", "passwd", "apus").stdout.split(":")[0], "apus")
         self.assertEqual(pathlib.Path("/etc/apus/apus.conf").read_text(), (ROOT / "contrib/debian/apus.conf").read_text())
         self.assertEqual(run("apusctl", "--version").stdout.split("/")[0], "apusctl version: Apus")
-        run("systemd-analyze", "verify", "--man=no",
-            *(f"/lib/systemd/system/{name}" for name in ("apus.service", "apus-rootless.service", "apus-imaps.socket")))
-        # As it comes, it can be started, and serves nothing; after a boot too, when /run is empty.
-        os.rmdir("/run/apus")
-        run(*self.command("apus.service", "ExecStartPre"))
+        run("systemd-analyze", "verify", "--man=no", "/lib/systemd/system/apus.service",
+            "/lib/systemd/system/apus-rootless.service", "/usr/share/doc/apus/examples/apus.socket")
+        self.assertEqual(oct(os.stat("/var/log/apus").st_mode & 0o7777), "0o2750")
+        # As it comes, it can be started, and serves nothing.
+        self.assertIn("is successful", run("apus", "-t").stderr)
 
         self.configure()
         process = self.serve_as_the_unit_would()
@@ -235,7 +235,7 @@ class Installed(Built, IMAPTest):
 
         # A higher version comes: sessions go on, the configuration of the administrator stays.
         told = self.install(self.newer())
-        self.assertIn("apus: the new version serves.", told.stdout)
+        self.assertIn("apus: the new version serves; sessions go on.", told.stdout)
         new = int(PID.read_text())
         self.assertNotEqual(new, master)
         session.says("b NOOP")
@@ -263,7 +263,7 @@ class Installed(Built, IMAPTest):
         conf = pathlib.Path("/etc/apus/apus.conf")
         conf.write_text("bogus;\n" + conf.read_text())
         told = self.install(self.newer())
-        self.assertIn("apus: the old version goes on serving", told.stderr)
+        self.assertIn("apus: the new version does not take over, the old one goes on:", told.stderr)
         self.assertIn('unknown directive "bogus"', told.stderr)
         self.assertEqual(int(PID.read_text()), process.pid)
         session.says("b NOOP")
@@ -286,6 +286,7 @@ class Installed(Built, IMAPTest):
         self.install(self.package)
         self.configure()
         user = run("id", "-u", "apus").stdout.strip()
+        os.makedirs("/run/apus", exist_ok=True)
         for path in ("/run/apus", "/var/log/apus", "/etc/apus/users"):  # RuntimeDirectory=, LogsDirectory=
             shutil.chown(path, "apus", "apus")
         conf = pathlib.Path("/etc/apus/apus.conf")

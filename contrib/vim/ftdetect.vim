@@ -1,1 +1,0 @@
-autocmd BufRead,BufNewFile */apus.conf,*/apus/*.conf setfiletype apus

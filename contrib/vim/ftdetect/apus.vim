@@ -1,0 +1,1 @@
+autocmd BufNewFile,BufRead /etc/apus/*.conf,apus.conf setfiletype apus
