@@ -20,6 +20,10 @@ struct Capability: Equatable, Sendable {
 
     func isNamed(_ name: StaticString) -> Bool { self.name.span.spells(name) }
 
+    func isNamed(as other: Capability) -> Bool {
+        name.elementsEqual(other.name) { $0.asciiUppercased == $1.asciiUppercased }
+    }
+
     /// As `sieve_capabilities` has it.
     var word: Word { Word(name + (value.map { "=".bytes + $0 } ?? [])) }
 

@@ -1,6 +1,6 @@
 import ApusMail
 
-/// Reads one command, or one response of an AUTHENTICATE exchange, however it is cut into pieces (RFC 5804 §1.2, §4).
+/// Reads one command, or one response of an AUTHENTICATE exchange, however it is cut into pieces (RFC 5804 §4).
 ///
 /// The input starts at the command's first byte and is given whole each time; the parser knows how far it came, so that
 /// no byte is looked at twice. Of a literal nothing is held but its place.

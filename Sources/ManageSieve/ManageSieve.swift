@@ -4,7 +4,7 @@
 
 public import ApusMail
 
-/// The protocol `sieve`: named as its service is (RFC 5804 §1.8) and as Dovecot calls it.
+/// The protocol `sieve`: named as its service is (RFC 5804 §2.1) and as Dovecot calls it.
 public enum ManageSieve {
     public static var declaration: ProtocolDeclaration {
         ProtocolDeclaration(

@@ -29,9 +29,9 @@ struct ManageSieveSettings: SettingsBlock {
             default: Capability.pigeonhole.map(\.word.written).joined(separator: " "),
             """
             The capabilities shown to ManageSieve clients before login, in this order: those of the servers behind, as \
-            a connection to one of them shows. The default is Dovecot's. `SIEVE`, with the extensions of the language, has to be \
-            among them; `IMPLEMENTATION` is `Apus` and `VERSION` is `1.0` unless they are listed; `SASL` and \
-            `STARTTLS` are added as they apply. After the login clients hear the server behind itself.
+            a connection to one of them shows. The default is Dovecot's. `SIEVE`, with the extensions of the language, \
+            has to be among them; `IMPLEMENTATION` is `Apus` and `VERSION` is `1.0` unless they are listed; `SASL` \
+            and `STARTTLS` are added as they apply. After the login clients hear the server behind itself.
             """
         ) { use throws(ConfigError) in
             var capabilities: [Capability] = []
@@ -44,7 +44,7 @@ struct ManageSieveSettings: SettingsBlock {
                 if capability.isNamed("SASL") || capability.isNamed("STARTTLS") {
                     throw use.error("\"\(word.text)\" cannot be listed, it is added as it applies")
                 }
-                if capabilities.contains(where: { $0.name == capability.name }) {
+                if capabilities.contains(where: { $0.isNamed(as: capability) }) {
                     throw use.error("duplicate capability \"\(word.text)\"")
                 }
                 capabilities.append(capability)

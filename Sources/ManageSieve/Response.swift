@@ -1,6 +1,6 @@
 import ApusMail
 
-/// What a server says to a command (RFC 5804 §1.2, §1.3).
+/// What a server says to a command (RFC 5804 §1.3, §4).
 enum Response {
     static func ok(_ text: StaticString) -> [UInt8] { line("OK ", text.bytes) }
 

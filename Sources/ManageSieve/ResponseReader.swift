@@ -1,6 +1,6 @@
 import ApusMail
 
-/// Finds the end of a server's response: lines of strings, then a line that begins with a word (RFC 5804 §1.3, §4).
+/// Finds the end of a server's response: lines of strings, then a line that begins with a word (RFC 5804 §4).
 ///
 /// Strings are stepped over, whatever they hold: a quoted string or a literal may look like the line that ends it all.
 /// The input is given whole each time; no byte is looked at twice.
@@ -54,7 +54,6 @@ struct ResponseReader {
     private mutating func take(_ byte: UInt8, in input: Span<UInt8>) -> Outcome? {
         switch state {
         case .lineStart:
-            lineStart = position
             isStrings = byte == 0x22 || byte == 0x7B
             state = (isStrings ? admitsStrings : byte.isASCIILetter) ? .text : .malformed
             if state == .text { takeText(byte) }
@@ -72,7 +71,7 @@ struct ResponseReader {
                 return nil
             }
             if !isStrings { return .complete(last: lineStart..<position - 1, end: position + 1) }
-            state = .lineStart
+            (state, lineStart) = (.lineStart, position + 1)
         case .malformed:
             guard byte == 0x0A else { return nil }
             let hasReturn = position > lineStart && input[position - 1] == 0x0D

@@ -72,6 +72,8 @@ private struct Server {
         [("OK \"a\\\r\n", "unexpected: OK \"a\\")],
         [("OK \0\r\n", "unexpected: OK \0")],
         [("\"A\"\r\n\"B\n", "unexpected: \"B")],
+        [("\"A\"\r\n\n", "unexpected: ")],
+        [("\"A\"\r\n\0B\r\n", "unexpected: \0B")],
         [("\"A\" {}\r\n", "unexpected: \"A\" {}")],
         [("\"A\" {-1}\r\n", "unexpected: \"A\" {-1}")],
         [("\"A\" {18446744073709551616}\r\n", "unexpected: \"A\" {18446744073709551616}")],

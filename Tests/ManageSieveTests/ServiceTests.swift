@@ -84,6 +84,7 @@ import Testing
             (["SIEVE=a", "sasl=PLAIN"], "\"sasl=PLAIN\" cannot be listed, it is added as it applies"),
             (["SIEVE=a", "STARTTLS"], "\"STARTTLS\" cannot be listed, it is added as it applies"),
             (["SIEVE=a", "NOTIFY=x", "NOTIFY=y"], "duplicate capability \"NOTIFY=y\""),
+            (["SIEVE=a", "sieve=b"], "duplicate capability \"sieve=b\""),
             (["NOTIFY=mailto"], "no \"SIEVE\" in \"sieve_capabilities\""),
             (["SIEVE"], "no \"SIEVE\" in \"sieve_capabilities\""),
         ])
