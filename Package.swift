@@ -20,7 +20,9 @@ let package = Package(
     name: "apus",
     products: [
         .executable(name: "apus", targets: ["apus"]),
+        // For protocols and authentication providers of other packages, and for the executables that bring them along.
         .library(name: "ApusMail", targets: ["ApusMail"]),
+        .library(name: "ApusDaemon", targets: ["ApusDaemon"]),
     ],
     targets: [
         .target(name: "CLinux"),
@@ -50,13 +52,13 @@ let package = Package(
                 "ApusMail", "Auth",
             ]),
         room("Supervisor", ["CLinux", "Platform", "EventLoop", "Config", "Observability"]),
-        .executableTarget(
-            name: "apus",
-            dependencies: [
+        room(
+            "ApusDaemon",
+            [
                 "Bytes", "Platform", "Config", "Observability", "Zones", "EventLoop", "TLS", "Transport", "ApusMail",
                 "IMAP", "POP3", "SMTP", "ManageSieve", "Auth", "Proxy", "Supervisor",
-            ],
-            swiftSettings: strict),
+            ]),
+        .executableTarget(name: "apus", dependencies: ["ApusDaemon"], swiftSettings: strict),
 
         // What the tests of every protocol share.
         .target(

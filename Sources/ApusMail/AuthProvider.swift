@@ -7,11 +7,8 @@ public protocol AuthProvider: AnyObject {
     func decide(_ request: AuthRequest, answer: @escaping (Verdict) -> Void) -> any AuthInquiry
 }
 
-/// A question that is being decided.
-public protocol AuthInquiry: AnyObject {
-    /// The asker is gone.
-    func cancel()
-}
+/// A question that is being decided; cancelled when the asker is gone.
+public protocol AuthInquiry: Cancellable {}
 
 /// Everything a provider is told.
 public struct AuthRequest: Sendable {

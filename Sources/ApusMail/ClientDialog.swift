@@ -3,11 +3,12 @@
 /// The session calls ``greeting()`` once, then ``receive(_:)`` whenever input is there, until that answers with
 /// something else than to go on. While credentials are checked it is not called at all.
 public protocol ClientDialog {
-    /// The most unconsumed input it needs to see; more counts as a command too long.
+    /// The most unconsumed input it needs to see, in bytes, from 1 to 1,048,576; more counts as a command too long.
     var inputLimit: Int { get }
 
     /// Set by the session when the client has used up its commands (`max_commands`): the next one that the parser
-    /// understands is not carried out, but answered with ``ClientAction/tooManyCommands(_:)``.
+    /// understands is not carried out, but answered with ``ClientAction/tooManyCommands(_:)``. Where a dialog takes no
+    /// notice, the session closes with what ``inputTooLong()`` says.
     var refusesCommands: Bool { get set }
 
     /// How long the greeting waits. A client that speaks meanwhile hears ``spokeTooEarly()`` instead of it.
@@ -39,7 +40,8 @@ public protocol ClientDialog {
     /// has no words for it.
     func farewell(_ reason: Farewell) -> [UInt8]
 
-    /// What a log may show of input: enough to recognise a command, nothing that may be a password.
+    /// What a log may show of input: enough to recognise a command, nothing that may be a password. Without an
+    /// implementation, `...`.
     func redacted(_ input: Span<UInt8>) -> [UInt8]
 
     /// The credentials were refused.
@@ -50,6 +52,11 @@ public protocol ClientDialog {
 }
 
 extension ClientDialog {
+    public var refusesCommands: Bool {
+        get { false }
+        set {}
+    }
+    public func redacted(_ input: Span<UInt8>) -> [UInt8] { "...".bytes }
     public var greetingDelay: Duration { .zero }
     public func spokeTooEarly() throws(Bug) -> [UInt8] { throw Bug("a greeting without delay is sent at once") }
     public func greetingInTLS() throws(Bug) -> [UInt8] { [] }

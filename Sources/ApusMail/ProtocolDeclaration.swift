@@ -17,13 +17,18 @@ public struct ProtocolDeclaration {
     public var usesClientHostName: Bool
     /// The directives the protocol brings along.
     public var directives: [AnyDirective]
-    /// Makes what the sessions of one `server` block share; called once for each when the configuration is loaded.
+    /// Called for each `server` block when the configuration is read, after its directives: refuses settings that make no
+    /// sense together. The place of the block is added to the message.
+    public var check: (ServiceContext) throws(ConfigError) -> Void
+    /// Makes what the sessions of one `server` block share; called once for each in each worker, before it accepts
+    /// connections.
     public var makeService: (ServiceContext) -> any ProtocolService
 
     public init(
         name: String, kind: ProtocolKind, defaultPorts: [UInt16], applicationProtocol: String,
         internalServerError: StaticString, certificateError: StaticString, missingCertificate: StaticString,
         requiresPassword: Bool, usesClientHostName: Bool = false, directives: [AnyDirective],
+        check: @escaping (ServiceContext) throws(ConfigError) -> Void = { (_) throws(ConfigError) in },
         makeService: @escaping (ServiceContext) -> any ProtocolService
     ) {
         self.name = name
@@ -36,6 +41,7 @@ public struct ProtocolDeclaration {
         self.requiresPassword = requiresPassword
         self.usesClientHostName = usesClientHostName
         self.directives = directives
+        self.check = check
         self.makeService = makeService
     }
 }
@@ -81,13 +87,22 @@ public struct ClientFacts {
     public var canVerifyDigests: Bool
     /// The client's host name from DNS, or a placeholder; for protocols that ask for it.
     public var hostName: [UInt8]
+    /// The client's address as text, without port and brackets; `unix:` for UNIX sockets.
+    public var address: [UInt8]
+    /// The number of the session, by which the log knows it (`*17`).
+    public var sessionNumber: UInt64
     /// The challenge of this session.
     public var challenge: Challenge
 
-    public init(isEncrypted: Bool, canVerifyDigests: Bool = true, hostName: [UInt8] = [], challenge: Challenge) {
+    public init(
+        isEncrypted: Bool, canVerifyDigests: Bool = true, hostName: [UInt8] = [], address: [UInt8] = [],
+        sessionNumber: UInt64 = 0, challenge: Challenge
+    ) {
         self.isEncrypted = isEncrypted
         self.canVerifyDigests = canVerifyDigests
         self.hostName = hostName
+        self.address = address
+        self.sessionNumber = sessionNumber
         self.challenge = challenge
     }
 }

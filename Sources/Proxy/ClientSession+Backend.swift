@@ -14,9 +14,9 @@ extension ClientSession {
         record.upstream = acceptance.server + [0x3A] + acceptance.port
         record.activity = "connecting to upstream"
         stage = .connecting
-        guard let port = acceptance.port.span.decimal(atMost: 65_535), port > 0,
-            let address = SocketAddress(ip: acceptance.server, port: UInt16(truncatingIfNeeded: port))
-        else { return broken(Bug("a provider gives an address")) }
+        guard let address = SocketAddress(ofServer: acceptance) else {
+            return broken(Bug("a provider gives an address"))
+        }
         do throws(Bug) {
             backendDialog = try makeBackendDialog(acceptance)
         } catch {
@@ -155,6 +155,14 @@ extension ClientSession {
         self.backend = nil
         forget()
         worker.sessionEnded(self)
+    }
+}
+
+extension SocketAddress {
+    /// Where the user's mail is; nil where that is no address.
+    init?(ofServer acceptance: Acceptance) {
+        guard let port = acceptance.port.span.decimal(atMost: 65_535), port > 0 else { return nil }
+        self.init(ip: acceptance.server, port: UInt16(truncatingIfNeeded: port))
     }
 }
 

@@ -8,13 +8,17 @@ import Transport
 extension ClientSession {
     /// So many commands of one client are handled before others get their turn.
     private static let commandsPerTurn = 64
+    /// Whatever a dialog says its limit is.
+    private static let longestInput = 1 << 20
+    /// A command takes one answer without using input up, or two; a dialog that gives more does not move on.
+    private static let mostIdleSteps = 8
 
     func readCommands() throws(Bug) {
         if client.isReadable || !isWaitingForInput { record.activity = "in auth state" }
         for _ in 0..<Self.commandsPerTurn {
             guard stage == .commands, !client.hasPendingOutput else { return }
             if isWaitingForInput {
-                guard readInput() else { return }
+                guard try readInput() else { return }
             } else {
                 try handleCommand()
             }
@@ -26,14 +30,15 @@ extension ClientSession {
     }
 
     /// Reads what the client sent; false when there is nothing, or the client is gone.
-    private func readInput() -> Bool {
+    private func readInput() throws(Bug) -> Bool {
         guard client.isReadable, let dialog else { return false }
-        let room = input.room(limit: dialog.inputLimit)
+        let room = input.room(limit: try inputLimit(of: dialog))
         switch client.receive(into: room) {
         case .bytes(let count):
             input.filled(count)
             lastHeard = worker.loop.now
             isWaitingForInput = false
+            idleStepCount = 0
             debug("bytes received: ", count)
             return true
         case .wouldBlock: return false
@@ -47,22 +52,39 @@ extension ClientSession {
         }
     }
 
+    /// The most input that is held for a dialog.
+    func inputLimit(of dialog: any ClientDialog) throws(Bug) -> Int {
+        let limit = dialog.inputLimit
+        guard limit > 0 else { throw Bug("a dialog has room for input") }
+        return min(limit, Self.longestInput)
+    }
+
     private func handleCommand() throws(Bug) {
         guard var dialog else { throw Bug("the command phase needs a dialog") }
         guard !input.isEmpty else {
             isWaitingForInput = true
             return
         }
-        dialog.refusesCommands = commandCount >= server.settings.maxCommands
+        let isOver = commandCount >= server.settings.maxCommands
+        dialog.refusesCommands = isOver
         self.dialog = nil  // one owner: the dialog is changed in place
         let step = try input.withBytes { bytes throws(Bug) in try dialog.receive(bytes) }
         self.dialog = dialog
-        countCommand(step)
         guard step.consumed >= 0, step.consumed <= input.count else { throw Bug("a dialog uses up what is there") }
+        let isCommand = try countCommand(step)
+        if isOver && isCommand { return try refuse(step) }
         if let text = step.note {
             if let quoted = step.quoting { note(.info, text, quoting: quoted) } else { note(.info, text) }
         }
         try perform(step)
+    }
+
+    /// The dialog has carried out one command too many: nothing comes of it.
+    private func refuse(_ step: ClientStep) throws(Bug) {
+        guard var dialog else { throw Bug("the command phase needs a dialog") }
+        input.consume(step.consumed)
+        note(.info, "client sent too many commands")
+        replyAndClose(try dialog.inputTooLong(), .tooManyCommands)
     }
 
     private func perform(_ step: ClientStep) throws(Bug) {
@@ -91,17 +113,27 @@ extension ClientSession {
 
     /// Counts what the parser understood, lines of an exchange included, for `max_commands`; what it refused counts for
     /// `max_errors`.
-    private func countCommand(_ step: ClientStep) {
+    ///
+    /// - Returns: It was a command of the former kind.
+    private func countCommand(_ step: ClientStep) throws(Bug) -> Bool {
+        if case .needMoreInput = step.action { return false }
+        // A step that uses nothing up is amid a command.
+        guard step.consumed > 0 else {
+            idleStepCount += 1
+            guard idleStepCount <= Self.mostIdleSteps else { throw Bug("a dialog uses input up") }
+            return false
+        }
+        idleStepCount = 0
         switch step.action {
-        case .needMoreInput, .invalid, .invalidAndClose, .tooManyCommands: break
+        case .needMoreInput, .invalid, .invalidAndClose, .tooManyCommands: return false
         case .reply, .replyAndClose, .startTLS, .authenticate, .endRefusal:
-            // A step that uses nothing up is amid a command.
-            if step.consumed > 0 { commandCount += 1 }
+            commandCount += 1
+            return true
         }
     }
 
     private func refuseTooLong() throws(Bug) {
-        guard var dialog, input.count >= dialog.inputLimit else { return }
+        guard var dialog, input.count >= (try inputLimit(of: dialog)) else { return }
         note(.info, "client sent too long command ", quoting: input.withBytes { dialog.redacted($0) })
         replyAndClose(try dialog.inputTooLong(), .tooLong)
     }
@@ -122,6 +154,8 @@ extension ClientSession {
     /// Answers and goes over to TLS. What was received in clear behind the command is thrown away: taken as commands
     /// later, it would be an attacker's words inside the client's encrypted session.
     private func startTLS(_ bytes: [UInt8]) throws(Bug) {
+        guard server.tls != nil, server.startTLS != .off else { throw Bug("TLS is started where the policy has it") }
+        guard !client.isEncrypted else { throw Bug("TLS is started once") }
         input.consumeAll()
         stage = .startingTLS
         reply(bytes)

@@ -22,7 +22,7 @@ extension ClientSession {
 
     func refuseEarlyInput() throws(Bug) {
         guard client.isReadable, var dialog else { return }
-        switch client.receive(into: input.room(limit: dialog.inputLimit)) {
+        switch client.receive(into: input.room(limit: try inputLimit(of: dialog))) {
         case .bytes(let count):
             input.filled(count)
             record.activity = "in delay pipelining state"

@@ -51,6 +51,8 @@ final class ClientSession: ConnectionDelegate {
     var isWaitingForInput = true
     var invalidCommandCount = 0
     var commandCount = 0
+    /// So many answers of the dialog came without using input up.
+    var idleStepCount = 0
     var timer: TimerHandle?
     var replyTimer: TimerHandle?
     let challenge: Challenge
@@ -199,7 +201,8 @@ final class ClientSession: ConnectionDelegate {
     var clientFacts: ClientFacts {
         ClientFacts(
             isEncrypted: client.isEncrypted, canVerifyDigests: server.provider.canVerifyDigests,
-            hostName: clientHostName ?? [], challenge: challenge)
+            hostName: clientHostName ?? [], address: record.clientAddress, sessionNumber: record.number,
+            challenge: challenge)
     }
 
     /// The client's host name, where the protocol tells it to others; a placeholder where it was not looked up.

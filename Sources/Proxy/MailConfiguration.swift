@@ -28,6 +28,21 @@ package struct ServerPlan {
         let name = settings[ServerSettings.self].serverName
         serverName = name.isEmpty ? hostName : name
     }
+
+    /// What the protocol learns about the block.
+    var serviceContext: ServiceContext {
+        ServiceContext(
+            serverName: serverName, startTLS: startTLS, isStrict: settings[ServerSettings.self].isStrict,
+            settings: settings)
+    }
+
+    var startTLS: StartTLSPolicy {
+        switch settings[TLSSettings.self].startTLS {
+        case .off: .off
+        case .on: .on
+        case .only: .only
+        }
+    }
 }
 
 /// The mail part of a configuration, checked and complete: the master opens its sockets, workers are made from it.
@@ -106,20 +121,12 @@ extension Server {
     convenience init(_ plan: ServerPlan, provider: any AuthProvider, resolver: Resolver?, log: Log) {
         let settings = plan.settings[ServerSettings.self]
         let tlsSettings = plan.settings[TLSSettings.self]
-        let startTLS: StartTLSPolicy
-        switch tlsSettings.startTLS {
-        case .off: startTLS = .off
-        case .on: startTLS = .on
-        case .only: startTLS = .only
-        }
         plan.context?.warn = { text in log.write(.warning, text) }
         self.init(
             index: UInt16(truncatingIfNeeded: plan.index), declaration: plan.declaration,
-            service: plan.declaration.makeService(
-                ServiceContext(
-                    serverName: plan.serverName, startTLS: startTLS, isStrict: settings.isStrict,
-                    settings: plan.settings)),
-            provider: provider, settings: settings, startTLS: startTLS, tls: plan.context, tlsSettings: tlsSettings,
+            service: plan.declaration.makeService(plan.serviceContext),
+            provider: provider, settings: settings, startTLS: plan.startTLS, tls: plan.context,
+            tlsSettings: tlsSettings,
             realIP: plan.settings[RealIPSettings.self], resolver: resolver,
             resolverTimeout: plan.settings[ResolverSettings.self].timeout, serverName: plan.serverName, log: log)
     }

@@ -11,6 +11,7 @@ package import Zones
 
 package final class MailModule {
     private let protocols: [ProtocolDeclaration]
+    private let providers: [AuthProviderDeclaration]
     private let objects: TLSObjectCache
     private let zones: ZoneRegistry
     /// What was made when the blocks closed, in the order of the `server` blocks.
@@ -21,19 +22,30 @@ package final class MailModule {
     ///   - objects: Certificates and keys already read; those of the running configuration at a reload.
     ///   - zones: Memory shared by workers, kept over reloads.
     ///   - hostName: The machine's, the default of `server_name`.
-    package init(protocols: [ProtocolDeclaration], objects: TLSObjectCache, zones: ZoneRegistry, hostName: [UInt8]) {
-        (self.protocols, self.objects, self.zones) = (protocols, objects, zones)
-        self.hostName = hostName
+    package init(
+        protocols: [ProtocolDeclaration], providers: [AuthProviderDeclaration], objects: TLSObjectCache,
+        zones: ZoneRegistry, hostName: [UInt8]
+    ) {
+        (self.protocols, self.providers) = (protocols, providers)
+        (self.objects, self.zones, self.hostName) = (objects, zones, hostName)
     }
 
     // MARK: Declarations
 
     package var directives: [AnyDirective] {
-        AnyDirective.all(of: ListenSettings.self) + [AnyDirective(protocolDirective)]
-            + AnyDirective.all(of: ServerSettings.self) + AnyDirective.all(of: RealIPSettings.self)
+        AnyDirective.all(of: ListenSettings.self) + [AnyDirective(protocolDirective)] + Self.commonDirectives
+            + protocols.flatMap(\.directives) + providers.flatMap(\.directives)
+    }
+
+    /// The names of the directives that are there whatever the protocols and providers are.
+    package static var ownNames: [String] {
+        AnyDirective.all(of: ListenSettings.self).map(\.name) + ["protocol"] + commonDirectives.map(\.name)
+    }
+
+    private static var commonDirectives: [AnyDirective] {
+        AnyDirective.all(of: ServerSettings.self) + AnyDirective.all(of: RealIPSettings.self)
             + AnyDirective.all(of: ResolverSettings.self) + AnyDirective.all(of: TLSSettings.self)
             + AnyDirective.all(of: AuthHTTPSettings.self) + AnyDirective.all(of: PasswdFileSettings.self)
-            + protocols.flatMap(\.directives)
     }
 
     package var blocks: [BlockDirective] {
@@ -85,7 +97,18 @@ package final class MailModule {
         for (server, declaration) in zip(servers, declarations) {
             contexts.append(try context(of: server, declaration, environment))
         }
-        for server in servers { _ = try Self.authentication(of: server) }
+        var authentications: [Authentication] = []
+        for server in servers { authentications.append(try authentication(of: server)) }
+        for (index, (server, declaration)) in zip(servers, declarations).enumerated() {
+            let plan = ServerPlan(
+                index: index, settings: server.settings, declaration: declaration, context: contexts[index],
+                authentication: authentications[index], hostName: hostName)
+            do throws(ConfigError) {
+                try declaration.check(plan.serviceContext)
+            } catch {
+                throw ConfigError(error.message, at: server.position, level: error.level, hint: error.hint)
+            }
+        }
     }
 
     private func declaration(of server: Block) throws(ConfigError) -> ProtocolDeclaration {
@@ -116,17 +139,15 @@ package final class MailModule {
     }
 
     /// How the users of a server are authenticated: by the innermost block that says so.
-    static func authentication(of server: Block) throws(ConfigError) -> Authentication {
+    private func authentication(of server: Block) throws(ConfigError) -> Authentication {
+        let ways = ["auth_http", "auth_passwd_file"] + providers.map(\.directive)
         var block: Block? = server
         while let current = block {
-            let service = current.uses["auth_http"] != nil
-            let file = current.uses["auth_passwd_file"] != nil
-            if service && file {
-                throw ConfigError(
-                    "both \"auth_http\" and \"auth_passwd_file\" are defined for server", at: server.position)
+            let used = ways.filter { current.uses[$0] != nil }
+            guard used.count < 2 else {
+                throw ConfigError("both \"\(used[0])\" and \"\(used[1])\" are defined for server", at: server.position)
             }
-            if service, let service = server.settings[AuthHTTPSettings.self].service { return .http(service) }
-            if file, let path = server.settings[PasswdFileSettings.self].path { return .passwdFile(path: path) }
+            if let way = used.first, let found = authentication(by: way, server.settings) { return found }
             block = current.parent
         }
         throw ConfigError(
@@ -134,9 +155,19 @@ package final class MailModule {
             hint: "users can also be in a file: \"auth_passwd_file\" with \"proxy_pass\"")
     }
 
+    /// - Parameter way: The directive that says so; nil where it says that there is none.
+    private func authentication(by way: String, _ settings: Settings) -> Authentication? {
+        switch way {
+        case "auth_http": settings[AuthHTTPSettings.self].service.map { .http($0) }
+        case "auth_passwd_file": settings[PasswdFileSettings.self].path.map { .passwdFile(path: $0) }
+        default: providers.first { $0.directive == way }.map { .declared($0) }
+        }
+    }
+
     enum Authentication {
         case http(HTTPAuthService)
         case passwdFile(path: String)
+        case declared(AuthProviderDeclaration)
     }
 
     // MARK: The result
@@ -150,7 +181,7 @@ package final class MailModule {
                 ServerPlan(
                     index: index, settings: block.settings, declaration: try declaration(of: block),
                     context: contexts.indices.contains(index) ? contexts[index] : nil,
-                    authentication: try Self.authentication(of: block), hostName: hostName))
+                    authentication: try authentication(of: block), hostName: hostName))
         }
         return try MailConfiguration(servers: plans)
     }

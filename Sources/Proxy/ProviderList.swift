@@ -35,6 +35,14 @@ final class ProviderList {
             return PasswdFileProvider(
                 file: fileNumber(path), settings: plan.settings[PasswdFileSettings.self],
                 requiresPassword: plan.declaration.requiresPassword, client: helpers)
+        case .declared(let declaration):
+            let context = ProviderContext(
+                protocolName: plan.declaration.name, requiresPassword: plan.declaration.requiresPassword,
+                settings: plan.settings, loop: ProviderLoop(parts.loop))
+            return GuardedProvider(
+                declaration.makeProvider(context), name: declaration.directive,
+                requiresPassword: context.requiresPassword, timeout: plan.settings[ServerSettings.self].timeout,
+                loop: parts.loop)
         }
     }
 

@@ -17,11 +17,13 @@ enum TLSCallbacks {
 
     // MARK: ALPN (RFC 7301)
 
-    /// A client that offers protocols must offer ours; who offers none is not asked.
+    /// A client that offers protocols must offer ours; who offers none is not asked. Where ours has no name, nothing is
+    /// negotiated.
     private static let selectProtocol: SSL_CTX_alpn_select_cb_func = { ssl, out, outCount, offered, count, _ in
         guard let ours = TLSContext.of(SSL_get_SSL_CTX(ssl))?.applicationProtocol, let offered else {
             return SSL_TLSEXT_ERR_ALERT_FATAL
         }
+        guard !ours.isEmpty else { return SSL_TLSEXT_ERR_NOACK }
         let list = UnsafeBufferPointer(start: offered, count: Int(count))
         var next = 0
         while next < list.count {

@@ -7,7 +7,7 @@ import unittest
 from harness import BINARY, DEADLINE, ROOT, apus_only
 
 # The beginning of what nginx does, as the manual has it, and the tests of what Apus does instead: a method of these tests,
-# or a file below Tests and the name of a test in it. In the order of Sources/apus/Differences.swift.
+# or a file below Tests and the name of a test in it. In the order of Sources/ApusDaemon/Differences.swift.
 SHOWN_BY = (
     ("A worker that hangs", "test_workers.Hanging.test_is_ended_and_replaced", "test_workers.Crashing.test_the_report"),
     ("Workers keep capabilities", "test_workers.AmbientCapabilities.test_the_workers_do_not_keep_them",

@@ -9,6 +9,7 @@ import Zones
 /// Reads the configuration with all directives this daemon has, again and again: what may be kept from one reading to
 /// the next (shared memory, certificates whose files did not change) is kept here.
 final class MailSource: ConfigurationSource {
+    private let wiring: Wiring
     private let paths: BuiltInPaths
     private let globalDirectives: String
     private let registry: ZoneRegistry
@@ -16,8 +17,8 @@ final class MailSource: ConfigurationSource {
     /// What the configuration in force has read, if the next may take it over.
     private var inheritableObjects: TLSObjectCache?
 
-    init(_ paths: BuiltInPaths, globalDirectives: String) {
-        (self.paths, self.globalDirectives) = (paths, globalDirectives)
+    init(_ paths: BuiltInPaths, globalDirectives: String, _ wiring: Wiring) {
+        (self.paths, self.globalDirectives, self.wiring) = (paths, globalDirectives, wiring)
         registry = ZoneRegistry()
     }
 
@@ -69,8 +70,7 @@ final class MailSource: ConfigurationSource {
             isPrivileged: UserIdentity.canChange, names: names, warn: { log.write(.warning, $0) },
             notice: { log.write(.notice, $0) })
         let objects = TLSObjectCache(inheriting: inheritableObjects)
-        let mail = MailModule(
-            protocols: Wiring.protocols, objects: objects, zones: registry, hostName: HostName.current())
+        let mail = wiring.mailModule(objects: objects, zones: registry, hostName: HostName.current())
         let loader = ConfigLoader(
             directives: Wiring.processDirectives + mail.directives, blocks: Wiring.processBlocks + mail.blocks,
             environment: environment)

@@ -12,14 +12,14 @@ struct Command {
     private let source: MailSource
     fileprivate let loader: GenerationLoader
 
-    init(_ options: CommandLineOptions, arguments: [String]) {
+    init(_ options: CommandLineOptions, arguments: [String], _ wiring: Wiring) {
         self.options = options
         let paths = BuiltInPaths.resolved(options)
         installation = Installation(
             prefix: paths.prefix, configurationFile: paths.configurationFile,
             errorLog: paths.errorLog.isEmpty ? nil : paths.errorLog, pidFile: paths.pidFile, lockFile: paths.lockFile,
             version: "Apus/\(Apus.version)", compiler: Information.compiler, commandLine: arguments)
-        source = MailSource(paths, globalDirectives: options.globalDirectives)
+        source = MailSource(paths, globalDirectives: options.globalDirectives, wiring)
         loader = GenerationLoader(source, installation, environment)
     }
 

@@ -63,7 +63,7 @@ enum Orders {
     }
 
     /// - Returns: The exit status: 1 for a failure, 2 for arguments that cannot be understood.
-    static func run(_ arguments: [String]) -> CInt {
+    static func run(_ arguments: [String], _ wiring: Wiring) -> CInt {
         guard let options = Options(arguments) else {
             Information.print(Array(usage.utf8), to: 2)
             return 2
@@ -73,7 +73,7 @@ enum Orders {
                 Array((options.showsUsage ? usage : "apusctl version: Apus/\(Apus.version)\n").utf8), to: 1)
             return 0
         }
-        guard let command = options.command, let path = options.socket ?? socketOfConfiguration(options) else {
+        guard let command = options.command, let path = options.socket ?? socketOfConfiguration(options, wiring) else {
             Information.print(Array("apusctl: the configuration names no control socket\n".utf8), to: 2)
             return 1
         }
@@ -88,10 +88,10 @@ enum Orders {
         }
     }
 
-    private static func socketOfConfiguration(_ options: Options) -> String? {
+    private static func socketOfConfiguration(_ options: Options, _ wiring: Wiring) -> String? {
         // As an order to a running master is no reason to touch its log, messages go to standard error.
         let arguments = options.configuration + ["-e", "stderr"]
         guard let parsed = try? CommandLineOptions(parsing: arguments) else { return nil }
-        return Command(parsed, arguments: ["apusctl"]).controlPath()
+        return Command(parsed, arguments: ["apusctl"], wiring).controlPath()
     }
 }

@@ -6,9 +6,9 @@ import Observability
 enum FromNginx {
     /// - Parameter prefix: nginx's; a relative `file` starts there, as it does for nginx.
     /// - Returns: The exit status.
-    static func run(_ file: String, prefix: String?) -> CInt {
+    static func run(_ file: String, prefix: String?, _ wiring: Wiring) -> CInt {
         do throws(ConfigError) {
-            Information.print(try text(file, prefix: prefix))
+            Information.print(try text(file, prefix: prefix, wiring))
             return 0
         } catch {
             Console.write("[\(error.level == .critical ? "crit" : "emerg")] \(error.message)")
@@ -17,7 +17,7 @@ enum FromNginx {
         }
     }
 
-    private static func text(_ file: String, prefix: String?) throws(ConfigError) -> [UInt8] {
+    private static func text(_ file: String, prefix: String?, _ wiring: Wiring) throws(ConfigError) -> [UInt8] {
         let directory = try currentDirectory()
         let prefix = prefix.map { joined(directory, $0.hasSuffix("/") ? $0 : $0 + "/") }
         let file = joined(prefix ?? directory, file)
@@ -26,10 +26,10 @@ enum FromNginx {
             prefix: prefix ?? directory, configurationPrefix: String(file[...slash]), isPrivileged: true,
             warn: { _ in })
         let written = try WrittenConfiguration(
-            reading: file, directives: Wiring.manualDirectives, blocks: Wiring.manualBlocks, environment: environment)
+            reading: file, directives: wiring.manualDirectives, blocks: wiring.manualBlocks, environment: environment)
         var translation = try Translation(
             written, environment: environment, isPrefixKnown: prefix != nil, differences: Differences.table,
-            formerFlags: [FormerFlag("ssl", now: "listen", "ssl")], protocolOf: protocolName)
+            formerFlags: [FormerFlag("ssl", now: "listen", "ssl")], protocolOf: { protocolName(of: $0, wiring) })
         return translation.text()
     }
 
@@ -45,13 +45,13 @@ enum FromNginx {
     }
 
     /// Of a `server` block, as far as it is said there: by `protocol`, or by a port.
-    private static func protocolName(of statements: [WrittenConfiguration.Statement]) -> String? {
+    private static func protocolName(of statements: [WrittenConfiguration.Statement], _ wiring: Wiring) -> String? {
         if let named = statements.last(where: { $0.name == "protocol" }) { return named.arguments.first?.text }
         for statement in statements where statement.name == "listen" {
             guard let port = statement.arguments.first?.text.split(separator: ":").last.flatMap({ UInt16($0) }) else {
                 continue
             }
-            if let found = Wiring.protocols.first(where: { $0.defaultPorts.contains(port) }) { return found.name }
+            if let found = wiring.protocols.first(where: { $0.defaultPorts.contains(port) }) { return found.name }
         }
         return nil
     }

@@ -67,9 +67,9 @@ enum Information {
     /// The manual on standard output.
     ///
     /// - Returns: The exit status.
-    static func printManual(_ form: CommandLineOptions.ManualForm) -> CInt {
+    static func printManual(_ form: CommandLineOptions.ManualForm, _ wiring: Wiring) -> CInt {
         let manual = Manual(
-            directives: Wiring.manualDirectives, blocks: Wiring.manualBlocks, differences: Differences.table)
+            directives: wiring.manualDirectives, blocks: wiring.manualBlocks, differences: Differences.table)
         switch form {
         case .markdown: print(Array(manual.markdown.utf8))
         case .man: print(Array(manual.roff.utf8))

@@ -1,0 +1,3 @@
+import ApusDaemon
+
+Apus.run()
