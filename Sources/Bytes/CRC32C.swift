@@ -1,6 +1,6 @@
 /// The checksum of RFC 3720 appendix B.4, bit by bit: for headers, not for streams.
-public enum CRC32C {
-    public static func checksum(of bytes: Span<UInt8>) -> UInt32 {
+package enum CRC32C {
+    package static func checksum(of bytes: Span<UInt8>) -> UInt32 {
         var remainder = UInt32.max
         for index in 0..<bytes.count {
             remainder ^= UInt32(bytes[index])

@@ -1,8 +1,8 @@
 /// An address as a directive names it: `127.0.0.1:143`, `[::1]:143`, `mail.example:143`, `unix:/path`.
 ///
 /// Names are not resolved here: who reads the directive does that and says `host not found`.
-public struct AddressSyntax: Equatable, Sendable {
-    public enum Host: Equatable, Sendable {
+package struct AddressSyntax: Equatable, Sendable {
+    package enum Host: Equatable, Sendable {
         /// All addresses of IPv4: `*` or a bare port, in `listen` only.
         case any
         /// 4 bytes in network order.
@@ -16,7 +16,7 @@ public struct AddressSyntax: Equatable, Sendable {
     }
 
     /// What is wrong, in the words of messages: `ERR in "ARG" of the "listen" directive`.
-    public enum Failure: String, Error, Equatable, Sendable {
+    package enum Failure: String, Error, Equatable, Sendable {
         case noHost = "no host"
         case invalidHost = "invalid host"
         case invalidPort = "invalid port"
@@ -29,7 +29,7 @@ public struct AddressSyntax: Equatable, Sendable {
     }
 
     /// Where an address stands decides what it may have.
-    public enum Place: Equatable, Sendable {
+    package enum Place: Equatable, Sendable {
         /// `resolver`, `syslog:`: a host and a port.
         case server
         /// A host, a port and a URI behind them: `auth_http`.
@@ -38,13 +38,13 @@ public struct AddressSyntax: Equatable, Sendable {
         case listen
     }
 
-    public let host: Host
+    package let host: Host
     /// One port or a range of them; nil where none was written, and for UNIX sockets.
-    public let ports: ClosedRange<UInt16>?
+    package let ports: ClosedRange<UInt16>?
     /// What follows the address, from its `/` or `?` on (after `unix:PATH:` without that colon); empty if nothing does.
-    public let uri: [UInt8]
+    package let uri: [UInt8]
 
-    public init(_ text: [UInt8], in place: Place) throws(Failure) {
+    package init(_ text: [UInt8], in place: Place) throws(Failure) {
         if Word(Array(text.prefix(5))).spells("unix:") {
             self = try Self.unix(text.dropFirst(5), in: place)
         } else if text.first == UInt8(ascii: "[") {

@@ -1,16 +1,16 @@
 /// A directive that opens a block: `events`, `mail`, `server`.
-public struct BlockDirective {
-    public let name: String
-    public let contexts: Contexts
+package struct BlockDirective {
+    package let name: String
+    package let contexts: Contexts
     /// The context its body is read in.
-    public let body: Contexts
+    package let body: Contexts
     /// May it stand more than once in a block? If not, a second use `is duplicate`, told before its body is read.
-    public let isRepeatable: Bool
-    public let documentation: String
+    package let isRepeatable: Bool
+    package let documentation: String
     /// Called when the closing brace was read, with the finished block; its errors stop the loading.
-    public let close: (Block, LoadingEnvironment) throws(ConfigError) -> Void
+    package let close: (Block, LoadingEnvironment) throws(ConfigError) -> Void
 
-    public init(
+    package init(
         _ name: String, in contexts: Contexts, body: Contexts, isRepeatable: Bool = false, _ documentation: String,
         close: @escaping (Block, LoadingEnvironment) throws(ConfigError) -> Void = { (_, _) throws(ConfigError) in }
     ) {
@@ -26,36 +26,36 @@ public struct BlockDirective {
 /// One block as it was written: what its directives store, in their order, and the blocks inside.
 ///
 /// Values are computed from it parent first (``settings``), whatever the order of writing was.
-public final class Block {
+package final class Block {
     /// `events`, `mail`, `server`; empty for the top level.
-    public let name: String
+    package let name: String
     /// The place of its `{`.
-    public let position: Position
-    public private(set) unowned var parent: Block?
-    public private(set) var children: [Block] = []
+    package let position: Position
+    package private(set) unowned var parent: Block?
+    package private(set) var children: [Block] = []
     private var stores: [(inout Settings) -> Void] = []
     private var usedArguments: [String: [[Word]]] = [:]
 
-    public init(name: String, position: Position, parent: Block?) {
+    package init(name: String, position: Position, parent: Block?) {
         (self.name, self.position, self.parent) = (name, position, parent)
     }
 
-    public func add(_ child: Block) { children.append(child) }
+    package func add(_ child: Block) { children.append(child) }
 
     /// How often each directive stands in this block.
-    public var uses: [String: Int] { usedArguments.mapValues(\.count) }
+    package var uses: [String: Int] { usedArguments.mapValues(\.count) }
 
     /// Records one use of a directive and, except for block directives, what it stores.
-    public func record(_ name: String, arguments: [Word] = [], _ store: ((inout Settings) -> Void)? = nil) {
+    package func record(_ name: String, arguments: [Word] = [], _ store: ((inout Settings) -> Void)? = nil) {
         usedArguments[name, default: []].append(arguments)
         if let store { stores.append(store) }
     }
 
     /// The arguments of each use of a directive so far in this block.
-    public func arguments(of name: String) -> [[Word]] { usedArguments[name] ?? [] }
+    package func arguments(of name: String) -> [[Word]] { usedArguments[name] ?? [] }
 
     /// This block's settings: those of its parent with its own on top.
-    public var settings: Settings {
+    package var settings: Settings {
         var settings = parent?.settings ?? Settings()
         for store in stores { store(&settings) }
         return settings

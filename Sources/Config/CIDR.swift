@@ -1,19 +1,19 @@
 /// A network of addresses, `192.0.2.0/24`, as `debug_connection` and `set_real_ip_from` name them.
-public struct CIDR: Equatable, Sendable {
+package struct CIDR: Equatable, Sendable {
     /// 4 or 16 bytes in network order; the bits beyond ``bits`` are zero.
-    public let address: [UInt8]
-    public let bits: Int
+    package let address: [UInt8]
+    package let bits: Int
     /// Was any bit beyond ``bits`` set as it was written? Worth a warning:
     /// `low address bits of A/B are meaningless`.
-    public let hadLowBits: Bool
+    package let hadLowBits: Bool
 
     /// One address alone: 4 or 16 bytes in network order.
-    public init(address: [UInt8]) {
+    package init(address: [UInt8]) {
         (self.address, bits, hadLowBits) = (address, address.count * 8, false)
     }
 
     /// Reads `ADDRESS` or `ADDRESS/BITS`; nil for all else, which callers take for a host name.
-    public init?(_ text: [UInt8]) {
+    package init?(_ text: [UInt8]) {
         let slash = text.firstIndex(of: UInt8(ascii: "/"))
         let host = text[..<(slash ?? text.endIndex)]
         guard let written = IPAddressText.ipv4(host) ?? IPAddressText.ipv6(host) else { return nil }
@@ -27,7 +27,7 @@ public struct CIDR: Equatable, Sendable {
     /// Is `other` in this network? IPv4 addresses that come as IPv6 (`::ffff:192.0.2.1`) match IPv4 networks.
     ///
     /// - Parameter other: 4 or 16 bytes in network order.
-    public func contains(_ other: [UInt8]) -> Bool {
+    package func contains(_ other: [UInt8]) -> Bool {
         let plain = address.count == 4 ? Self.withoutMapping(other) : other
         return plain.count == address.count && Self.masked(plain, to: bits) == address
     }

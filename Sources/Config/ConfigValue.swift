@@ -1,8 +1,8 @@
 /// The value grammars of the language on plain bytes, for readers that find values inside their words
 /// (`valid=30s`, `backlog=511`). All answer nil to what the grammar or 63 bits do not admit.
-public enum ConfigValue {
+package enum ConfigValue {
     /// ASCII digits alone: no sign, no blank; leading zeros are fine.
-    public static func number(_ text: some Collection<UInt8>) -> Int? {
+    package static func number(_ text: some Collection<UInt8>) -> Int? {
         var total: Int?
         for byte in text {
             guard let next = appending(byte, to: total ?? 0) else { return nil }
@@ -12,7 +12,7 @@ public enum ConfigValue {
     }
 
     /// Digits with `k` or `m` (any case), in bytes.
-    public static func size(_ text: some BidirectionalCollection<UInt8>) -> Int? {
+    package static func size(_ text: some BidirectionalCollection<UInt8>) -> Int? {
         scaled(text) { unit in
             switch unit {
             case UInt8(ascii: "k"): 1 << 10
@@ -23,7 +23,7 @@ public enum ConfigValue {
     }
 
     /// A size that may also be given in `g`.
-    public static func offset(_ text: some BidirectionalCollection<UInt8>) -> Int? {
+    package static func offset(_ text: some BidirectionalCollection<UInt8>) -> Int? {
         scaled(text) { unit in
             switch unit {
             case UInt8(ascii: "k"): 1 << 10
@@ -35,7 +35,7 @@ public enum ConfigValue {
     }
 
     /// `on` or `off`, any case.
-    public static func flag(_ text: [UInt8]) -> Bool? {
+    package static func flag(_ text: [UInt8]) -> Bool? {
         let word = Word(text)
         return word.spells("on") ? true : word.spells("off") ? false : nil
     }

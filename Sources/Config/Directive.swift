@@ -12,7 +12,7 @@ public struct Contexts: OptionSet, Sendable {
 public enum ArgumentCount: Equatable, Sendable {
     case exactly(Int), between(Int, Int), atLeast(Int)
 
-    public func admits(_ count: Int) -> Bool {
+    package func admits(_ count: Int) -> Bool {
         switch self {
         case .exactly(let wanted): count == wanted
         case .between(let low, let high): (low...high).contains(count)
@@ -53,7 +53,7 @@ public struct Directive<Block> {
     public let repetition: Repetition
     /// Reads one use; the result, applied to a block, stores its value.
     public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Block) -> Void
-    public internal(set) var transfer = Transfer.asWritten
+    package internal(set) var transfer = Transfer.asWritten
 
     /// A directive with a reader of its own.
     public init(
@@ -104,23 +104,23 @@ public struct ArgumentSyntax<Value> {
 
 /// What the directives of one loading share: prefixes, warnings, and notes that one use leaves for the next
 /// (such as the addresses `listen` has seen).
-public final class LoadingEnvironment {
+package final class LoadingEnvironment {
     /// What relative names of `error_log`, `pid` and `load_module` are prefixed with; ends in `/` or is empty.
-    public let prefix: String
+    package let prefix: String
     /// What relative names of `include` and of certificates are prefixed with; ends in `/` or is empty.
-    public let configurationPrefix: String
+    package let configurationPrefix: String
     /// Called with each warning, complete with its place.
-    public var warn: (String) -> Void
+    package var warn: (String) -> Void
     /// Called with each notice, complete with its place.
-    public var notice: (String) -> Void
+    package var notice: (String) -> Void
     /// Notes of one directive for its next uses, by a name of the directive's choice.
-    public var notes: [String: Any] = [:]
+    package var notes: [String: Any] = [:]
     /// Whether the process may change its user.
-    public let isPrivileged: Bool
+    package let isPrivileged: Bool
     /// Host names that are resolved already.
-    public let names: NameTable
+    package let names: NameTable
 
-    public init(
+    package init(
         prefix: String, configurationPrefix: String, isPrivileged: Bool, names: NameTable = NameTable(),
         warn: @escaping (String) -> Void, notice: @escaping (String) -> Void = { _ in }
     ) {
@@ -130,10 +130,10 @@ public final class LoadingEnvironment {
     }
 
     /// `name`, prefixed unless it is absolute.
-    public func configurationPath(_ name: String) -> String {
+    package func configurationPath(_ name: String) -> String {
         name.utf8.first == 0x2F ? name : configurationPrefix + name
     }
-    public func path(_ name: String) -> String { name.utf8.first == 0x2F ? name : prefix + name }
+    package func path(_ name: String) -> String { name.utf8.first == 0x2F ? name : prefix + name }
 }
 
 /// One use of a directive in the configuration, as its reader sees it.
@@ -146,9 +146,9 @@ public struct DirectiveUse {
     public let isFirst: Bool
     /// The arguments of the earlier uses in this block, in their order.
     public let earlier: [[Word]]
-    public let environment: LoadingEnvironment
+    package let environment: LoadingEnvironment
 
-    public init(
+    package init(
         name: String, arguments: [Word], position: Position, isFirst: Bool, environment: LoadingEnvironment,
         earlier: [[Word]] = []
     ) {

@@ -2,12 +2,12 @@ import Bytes
 import Glibc
 
 /// Reads and prints addresses of the Internet as text; they are bytes in network order here.
-public enum IPAddressText {
+package enum IPAddressText {
     /// Exactly four decimal numbers up to 255; leading zeros do not make them octal.
-    public static func ipv4(_ text: some Collection<UInt8>) -> [UInt8]? { ipv4(Array(text).span) }
+    package static func ipv4(_ text: some Collection<UInt8>) -> [UInt8]? { ipv4(Array(text).span) }
 
     /// As above. Not generic: every login reads an address, and generic code of another target is not specialised.
-    public static func ipv4(_ text: Span<UInt8>) -> [UInt8]? {
+    package static func ipv4(_ text: Span<UInt8>) -> [UInt8]? {
         var octets: [UInt8] = []
         octets.reserveCapacity(4)
         var start = 0
@@ -24,7 +24,7 @@ public enum IPAddressText {
     }
 
     /// An IPv6 address without brackets, the dotted quad at its end included.
-    public static func ipv6(_ text: some Collection<UInt8>) -> [UInt8]? {
+    package static func ipv6(_ text: some Collection<UInt8>) -> [UInt8]? {
         guard !text.contains(0) else { return nil }
         var address = in6_addr()
         let isAddress = inet_pton(AF_INET6, text.map { CChar(bitPattern: $0) } + [0], &address) == 1
@@ -32,7 +32,7 @@ public enum IPAddressText {
     }
 
     /// The address in lower case, its longest run of zeros left out; `4` or `16` bytes, anything else is empty.
-    public static func text(of address: [UInt8]) -> String {
+    package static func text(of address: [UInt8]) -> String {
         switch address.count {
         case 4: address.map { String($0) }.joined(separator: ".")
         case 16: ipv6Text(of: address)

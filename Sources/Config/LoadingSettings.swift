@@ -1,15 +1,15 @@
 /// The directives that steer the reading of the configuration itself; every ``ConfigLoader`` knows them.
-public struct LoadingSettings: SettingsBlock {
-    public enum ForeignBlocks: Equatable, Sendable { case refuse, ignore }
+package struct LoadingSettings: SettingsBlock {
+    package enum ForeignBlocks: Equatable, Sendable { case refuse, ignore }
 
     /// What becomes of the top-level blocks that belong to other servers.
-    public var foreignBlocks = ForeignBlocks.refuse
+    package var foreignBlocks = ForeignBlocks.refuse
 
-    public init() {}
+    package init() {}
 
-    public static var title: String { "Reading the configuration" }
+    package static var title: String { "Reading the configuration" }
 
-    public static var directives: [Directive<LoadingSettings>] { [include, loadModule, foreignBlocks] }
+    package static var directives: [Directive<LoadingSettings>] { [include, loadModule, foreignBlocks] }
 
     /// The blocks of nginx that Apus has nothing to do with.
     static var foreignNames: [String] { ["http", "stream"] }

@@ -2,23 +2,23 @@
 ///
 /// A reload is rehearsed in a process of its own, so that slow names stop nobody; the names it has resolved come along
 /// for the load proper.
-public final class NameTable {
+package final class NameTable {
     /// Addresses in their text form by name; an empty list for a name that does not exist.
-    public private(set) var addresses: [String: [String]]
+    package private(set) var addresses: [String: [String]]
     /// The load serves to find errors only; what can be read but once must be left alone.
-    public let isRehearsal: Bool
+    package let isRehearsal: Bool
     /// The addresses, as text, of the listening sockets that a service manager has passed on, by the names it gave them;
     /// nil in a process that would not get them, such as a test of the configuration.
-    public var sockets: [String: [String]]?
+    package var sockets: [String: [String]]?
     /// Something was left alone: the load proper tells.
-    public var isInconclusive = false
+    package var isInconclusive = false
 
-    public init(_ addresses: [String: [String]] = [:], isRehearsal: Bool = false) {
+    package init(_ addresses: [String: [String]] = [:], isRehearsal: Bool = false) {
         (self.addresses, self.isRehearsal) = (addresses, isRehearsal)
     }
 
     /// The addresses of a name, from `resolve` where nobody has asked yet.
-    public func addresses(of name: String, resolve: (String) -> [String]) -> [String] {
+    package func addresses(of name: String, resolve: (String) -> [String]) -> [String] {
         if let known = addresses[name] { return known }
         let found = resolve(name)
         addresses[name] = found

@@ -22,7 +22,7 @@ public struct AnyDirective {
     public let defaultText: String?
     public let documentation: String
     public let repetition: Repetition
-    public let transfer: Transfer
+    package let transfer: Transfer
     /// The heading it stands under in the manual.
     public let group: String
     public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Settings) -> Void

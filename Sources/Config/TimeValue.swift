@@ -2,12 +2,12 @@
 
 extension ConfigValue {
     /// A time of the directives that count milliseconds, such as all `*_timeout`.
-    public static func time(_ text: some Collection<UInt8>) -> Duration? {
+    package static func time(_ text: some Collection<UInt8>) -> Duration? {
         TimeReader.total(of: text, in: .milliseconds).map { .milliseconds($0) }
     }
 
     /// A time of the directives that count seconds, such as `valid=`.
-    public static func seconds(_ text: some Collection<UInt8>) -> Duration? {
+    package static func seconds(_ text: some Collection<UInt8>) -> Duration? {
         TimeReader.total(of: text, in: .seconds).map { .seconds($0) }
     }
 }

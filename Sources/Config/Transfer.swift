@@ -1,5 +1,5 @@
 /// How a directive comes over from a configuration of nginx (`--from-nginx`).
-public enum Transfer: Equatable, Sendable {
+package enum Transfer: Equatable, Sendable {
     case asWritten
     /// The first argument names a file to read. A relative name starts at the configuration's directory, which becomes
     /// another one.
@@ -12,7 +12,7 @@ public enum Transfer: Equatable, Sendable {
 }
 
 extension Directive {
-    public func transferred(_ transfer: Transfer) -> Directive {
+    package func transferred(_ transfer: Transfer) -> Directive {
         var directive = self
         directive.transfer = transfer
         return directive

@@ -1,0 +1,32 @@
+import ApusMail
+
+/// Logs in to the server behind with AUTHINFO USER and PASS (RFC 4643 §2.3); its last reply is the client's.
+struct NNTPBackendDialog: BackendDialog {
+    private enum Stage { case greeting, user, password }
+
+    let user: [UInt8]
+    let password: Secret
+    private var stage = Stage.greeting
+
+    init(user: [UInt8], password: Secret) { (self.user, self.password) = (user, password) }
+
+    mutating func receive(_ input: Span<UInt8>) -> BackendStep {
+        guard let last = input.firstIndex(of: 0x0A) else { return .needMoreInput }
+        switch stage {
+        case .greeting where input.starts(with: "200") || input.starts(with: "201"):
+            stage = .user
+            return .send(
+                Secret(joining: [.text("AUTHINFO USER "), .bytes(user), .text("\r\n")]),
+                activity: "sending user name to upstream")
+        case .user where input.starts(with: "381"):
+            stage = .password
+            return .send(
+                Secret(joining: [.text("AUTHINFO PASS "), .secret(password), .text("\r\n")]),
+                activity: "sending password to upstream")
+        case .user where input.starts(with: "281"), .password where input.starts(with: "281"):
+            return .loggedIn(reply: input.bytes)
+        case .greeting, .user, .password:
+            return .unexpected(quoted: 0..<last)
+        }
+    }
+}

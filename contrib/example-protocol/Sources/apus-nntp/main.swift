@@ -1,0 +1,4 @@
+import ApusDaemon
+import NNTP
+
+Apus.run(protocols: Apus.protocols + [NNTP.declaration])
