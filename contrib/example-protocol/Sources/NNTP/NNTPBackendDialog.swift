@@ -11,7 +11,7 @@ struct NNTPBackendDialog: BackendDialog {
     init(user: [UInt8], password: Secret) { (self.user, self.password) = (user, password) }
 
     mutating func receive(_ input: Span<UInt8>) -> BackendStep {
-        guard let last = input.firstIndex(of: 0x0A) else { return .needMoreInput }
+        guard input.count >= 2, input[input.count - 1] == 0x0A else { return .needMoreInput }
         switch stage {
         case .greeting where input.starts(with: "200") || input.starts(with: "201"):
             stage = .user
@@ -26,7 +26,7 @@ struct NNTPBackendDialog: BackendDialog {
         case .user where input.starts(with: "281"), .password where input.starts(with: "281"):
             return .loggedIn(reply: input.bytes)
         case .greeting, .user, .password:
-            return .unexpected(quoted: 0..<last)
+            return .unexpected(quoted: 0..<input.count - 2)
         }
     }
 }
