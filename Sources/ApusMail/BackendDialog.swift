@@ -7,7 +7,9 @@ public protocol BackendDialog {
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> BackendStep
 }
 
+/// What a dialog made of the server's bytes.
 public enum BackendStep {
+    /// No complete reply yet. More than `proxy_buffer` of them end the session.
     case needMoreInput
     /// The reply was the awaited one: send this next. All input is used up.
     /// `activity` names it in the log after "while", for example `sending user name to upstream`.
@@ -22,13 +24,18 @@ public enum BackendStep {
 
 /// What is told the server behind.
 public struct BackendLogin: Sendable {
+    /// The login, the provider's where it gave one.
     public var user: [UInt8]
     /// nil: none is known; an empty one is a password.
     public var password: Secret?
+    /// The client's address as text, without port and brackets; `unix:` for UNIX sockets.
     public var clientAddress: [UInt8]
+    /// The client's host name from DNS or its placeholder; empty where the protocol does not ask for it.
     public var clientHostName: [UInt8]
+    /// How the client authenticated.
     public var method: AuthenticationMethod
 
+    /// What is told the server behind.
     public init(
         user: [UInt8], password: Secret?, clientAddress: [UInt8], clientHostName: [UInt8] = [],
         method: AuthenticationMethod

@@ -52,14 +52,20 @@ public protocol ClientDialog {
 }
 
 extension ClientDialog {
+    /// Takes no notice.
     public var refusesCommands: Bool {
         get { false }
         set {}
     }
+    /// Shows nothing.
     public func redacted(_ input: Span<UInt8>) -> [UInt8] { "...".bytes }
+    /// No delay.
     public var greetingDelay: Duration { .zero }
+    /// Throws: without a delay nobody speaks before the greeting.
     public func spokeTooEarly() throws(Bug) -> [UInt8] { throw Bug("a greeting without delay is sent at once") }
+    /// Nothing: the client speaks first.
     public func greetingInTLS() throws(Bug) -> [UInt8] { [] }
+    /// Nothing.
     public func farewell(_ reason: Farewell) -> [UInt8] { [] }
 }
 
@@ -77,17 +83,20 @@ public enum Farewell: Sendable {
 public struct ClientStep {
     /// The bytes used up from the front of the input.
     public var consumed: Int
+    /// What is to be done.
     public var action: ClientAction
     /// A line for the log at level info, such as `client sent invalid login in AUTH PLAIN command`.
     public var note: StaticString?
     /// Bytes of the client that the note ends with, in quotation marks.
     public var quoting: [UInt8]?
 
+    /// A step that uses up `consumed` bytes; the note goes to the log at level info.
     public init(consumed: Int, _ action: ClientAction, note: StaticString? = nil) {
         (self.consumed, self.action, self.note) = (consumed, action, note)
     }
 }
 
+/// What the session is to do for a dialog.
 public enum ClientAction {
     /// No complete command yet.
     case needMoreInput
@@ -129,6 +138,7 @@ public struct Refusal: Equatable, Sendable {
     /// What a client of XOAUTH2 or OAUTHBEARER is told before, Base64, when the provider gave it.
     public var errorData: [UInt8]?
 
+    /// A refusal with this text.
     public init(message: [UInt8], code: [UInt8]? = nil, errorData: [UInt8]? = nil) {
         (self.message, self.code, self.errorData) = (message, code, errorData)
     }

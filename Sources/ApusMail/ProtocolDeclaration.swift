@@ -2,14 +2,18 @@
 public struct ProtocolDeclaration {
     /// The argument of `protocol` and the value of `Auth-Protocol`, lower case.
     public var name: String
+    /// What kind of protocol it is (nginx: `type`).
     public var kind: ProtocolKind
     /// Up to four ports from which `listen` deduces the protocol.
     public var defaultPorts: [UInt16]
     /// The name in TLS's application protocol negotiation (RFC 7301).
     public var applicationProtocol: String
-    /// Replies in the protocol's words, line end included; each of them ends the session.
+    /// To a client whose session failed for no fault of its own (nginx: `internal_server_error`). This reply and the next
+    /// two are in the protocol's words, line end included, and end the session.
     public var internalServerError: [UInt8]
+    /// To a client whose certificate was refused (nginx: `cert_error`).
     public var certificateError: [UInt8]
+    /// To a client without the certificate that is required (nginx: `no_cert`).
     public var missingCertificate: [UInt8]
     /// The server behind can only be reached with a password.
     public var requiresPassword: Bool
@@ -24,6 +28,7 @@ public struct ProtocolDeclaration {
     /// connections.
     public var makeService: (ServiceContext) -> any ProtocolService
 
+    /// A declaration; each parameter is the member of its name.
     public init(
         name: String, kind: ProtocolKind, defaultPorts: [UInt16], applicationProtocol: String,
         internalServerError: StaticString, certificateError: StaticString, missingCertificate: StaticString,
@@ -48,26 +53,40 @@ public struct ProtocolDeclaration {
 
 /// The kind of a protocol; open to new ones. nginx's three keep their numbers.
 public struct ProtocolKind: RawRepresentable, Equatable, Hashable, Sendable {
+    /// The number; those of other packages begin at 16.
     public let rawValue: Int
+    /// A kind of this number.
     public init(rawValue: Int) { self.rawValue = rawValue }
+    /// POP3: 0.
     public static var pop3: ProtocolKind { ProtocolKind(rawValue: 0) }
+    /// IMAP: 1.
     public static var imap: ProtocolKind { ProtocolKind(rawValue: 1) }
+    /// SMTP: 2.
     public static var smtp: ProtocolKind { ProtocolKind(rawValue: 2) }
 }
 
 /// Whether TLS may, or must, be started inside a session.
-public enum StartTLSPolicy: Equatable, Sendable { case off, on, only }
+public enum StartTLSPolicy: Equatable, Sendable {
+    /// It may not.
+    case off
+    /// It may.
+    case on
+    /// It must, before anybody logs in.
+    case only
+}
 
 /// What a protocol learns about the `server` block it serves.
 public struct ServiceContext {
     /// `server_name`.
     public var serverName: [UInt8]
+    /// `starttls`.
     public var startTLS: StartTLSPolicy
     /// `auth_strict`: mechanisms that are not listed are refused, PLAIN and LOGIN too.
     public var isStrict: Bool
     /// The settings of the block, the protocol's own among them.
     public var settings: Settings
 
+    /// What a protocol is told of one block.
     public init(serverName: [UInt8], startTLS: StartTLSPolicy, isStrict: Bool, settings: Settings) {
         (self.serverName, self.startTLS, self.isStrict, self.settings) = (serverName, startTLS, isStrict, settings)
     }
@@ -94,6 +113,7 @@ public struct ClientFacts {
     /// The challenge of this session.
     public var challenge: Challenge
 
+    /// What a dialog is told of its client.
     public init(
         isEncrypted: Bool, canVerifyDigests: Bool = true, hostName: [UInt8] = [], address: [UInt8] = [],
         sessionNumber: UInt64 = 0, challenge: Challenge
@@ -111,6 +131,7 @@ public struct ClientFacts {
 public final class Challenge {
     private let make: () -> [UInt8]
 
+    /// A challenge that `make` returns when it is first asked for, angle brackets included.
     public init(_ make: @escaping () -> [UInt8]) { self.make = make }
 
     /// The challenge, angle brackets included.
@@ -119,10 +140,14 @@ public final class Challenge {
 
 /// A broken promise of our own code. The session it happens in says internal error and closes; the others go on.
 public struct Bug: Error {
+    /// What was promised, in words for the log.
     public let promise: String
+    /// The source file that found out, as `MODULE/FILE`.
     public let file: StaticString
+    /// The line in it.
     public let line: UInt
 
+    /// A promise that was broken, in words: `a greeting is sent once`.
     public init(_ promise: String, file: StaticString = #fileID, line: UInt = #line) {
         (self.promise, self.file, self.line) = (promise, file, line)
     }

@@ -1,8 +1,20 @@
 /// The SASL mechanisms a client may use (RFC 4422).
 public enum SASLMechanism: CaseIterable, Sendable {
     // The order is the one they are advertised in.
-    case plain, login, cramMD5, external, xoauth2, oauthBearer
+    /// RFC 4616.
+    case plain
+    /// draft-murchison-sasl-login-00.
+    case login
+    /// RFC 2195.
+    case cramMD5
+    /// RFC 4422 appendix A.
+    case external
+    /// Google's and Microsoft's documentation of it.
+    case xoauth2
+    /// RFC 7628.
+    case oauthBearer
 
+    /// The registered name, upper case.
     public var name: StaticString {
         switch self {
         case .plain: "PLAIN"
@@ -26,8 +38,11 @@ public enum SASLMechanism: CaseIterable, Sendable {
 
 /// A set of mechanisms, as `imap_auth` and its kin list them.
 public struct SASLMechanisms: OptionSet, Sendable {
+    /// The bits, as the static members name them.
     public let rawValue: UInt8
+    /// A set with these bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// The set of this mechanism alone.
     public init(_ mechanism: SASLMechanism) {
         switch mechanism {
         case .plain: self = .plain
@@ -39,20 +54,28 @@ public struct SASLMechanisms: OptionSet, Sendable {
         }
     }
 
+    /// PLAIN (RFC 4616).
     public static var plain: SASLMechanisms { SASLMechanisms(rawValue: 1) }
+    /// LOGIN (draft-murchison-sasl-login-00).
     public static var login: SASLMechanisms { SASLMechanisms(rawValue: 2) }
+    /// CRAM-MD5 (RFC 2195).
     public static var cramMD5: SASLMechanisms { SASLMechanisms(rawValue: 4) }
+    /// EXTERNAL (RFC 4422 appendix A).
     public static var external: SASLMechanisms { SASLMechanisms(rawValue: 8) }
+    /// XOAUTH2 (Google's and Microsoft's documentation of it).
     public static var xoauth2: SASLMechanisms { SASLMechanisms(rawValue: 16) }
+    /// OAUTHBEARER (RFC 7628).
     public static var oauthBearer: SASLMechanisms { SASLMechanisms(rawValue: 32) }
 }
 
 /// Which mechanisms a `server` block shows and takes.
 public struct SASLPolicy: Sendable {
+    /// What the block lists.
     public var listed: SASLMechanisms
     /// `auth_strict`: PLAIN and LOGIN, too, are taken only when listed.
     public var isStrict: Bool
 
+    /// The policy of a block.
     public init(listed: SASLMechanisms, isStrict: Bool) { (self.listed, self.isStrict) = (listed, isStrict) }
 
     /// Whether the mechanism is shown among the capabilities.

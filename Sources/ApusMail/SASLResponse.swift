@@ -1,8 +1,11 @@
 /// A SASL response the client got wrong; the note is for the log at level info.
 public struct SASLFailure: Error, Equatable, Sendable {
+    /// For the log at level info: `client sent invalid login in AUTH PLAIN command`.
     public let note: StaticString
+    /// A failure with this note.
     public init(_ note: StaticString) { self.note = note }
 
+    /// By their notes.
     public static func == (left: SASLFailure, right: SASLFailure) -> Bool { left.note.bytes == right.note.bytes }
 }
 

@@ -22,6 +22,7 @@ public struct Acceptance: Sendable {
     /// Replaces the password.
     public var password: Secret?
 
+    /// The server's address and port, and what replaces the client's words there.
     public init(server: [UInt8], port: [UInt8], user: [UInt8]? = nil, password: Secret? = nil) {
         (self.server, self.port, self.user, self.password) = (server, port, user, password)
     }
@@ -29,14 +30,27 @@ public struct Acceptance: Sendable {
 
 /// Why a provider could not decide, as one line of the log; the text is empty when nothing is to be logged.
 public struct AuthFailure: Error, Equatable, Sendable {
-    public enum Level: Equatable, Sendable { case alert, critical, error, info }
+    /// The level of its line in the log.
+    public enum Level: Equatable, Sendable {
+        /// Somebody has to act at once.
+        case alert
+        /// A failure of this machine.
+        case critical
+        /// A failure of somebody else's.
+        case error
+        /// Nothing unusual.
+        case info
+    }
+    /// How serious it is.
     public var level: Level
+    /// The line; control characters in it are escaped.
     public var message: [UInt8]
     /// The system error to be told with it; 0: none.
     public var errno: Int32
     /// The name the log goes on with, when the provider gave one.
     public var user: [UInt8]?
 
+    /// A failure that the log tells with this line.
     public init(_ message: [UInt8], errno: Int32 = 0, level: Level = .error, user: [UInt8]? = nil) {
         (self.message, self.errno, self.level, self.user) = (message, errno, level, user)
     }

@@ -61,9 +61,14 @@ extension Span where Element == UInt8 {
 }
 
 extension UInt8 {
+    /// The capital of a small letter of ASCII; any other byte as it is.
     public var asciiUppercased: UInt8 { (0x61...0x7A).contains(self) ? self &- 0x20 : self }
+    /// The small letter of a capital of ASCII; any other byte as it is.
     public var asciiLowercased: UInt8 { (0x41...0x5A).contains(self) ? self &+ 0x20 : self }
+    /// 0x00 to 0x1F, and 0x7F.
     public var isASCIIControl: Bool { self < 0x20 || self == 0x7F }
+    /// A to Z, a to z.
     public var isASCIILetter: Bool { (0x41...0x5A).contains(self) || (0x61...0x7A).contains(self) }
+    /// 0 to 9.
     public var isASCIIDigit: Bool { (0x30...0x39).contains(self) }
 }

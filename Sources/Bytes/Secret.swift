@@ -1,11 +1,12 @@
 /// Bytes that nobody else may see: a password, a token, what is sent with one inside.
 ///
-/// They are wiped when the last owner goes away and print as `…`. Copies made of ``bytes`` are the copier's concern;
-/// prefer ``withBytes(_:)``.
+/// They are wiped when the last owner goes away and print as `…`. Copies made inside ``withBytes(_:)`` are the copier's
+/// concern.
 public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertible {
     // Unchecked: the bytes never change between init and deinit.
     private let space: UnsafeMutableBufferPointer<UInt8>
 
+    /// A secret of these bytes. The original is the caller's to wipe.
     public init(_ bytes: Span<UInt8>) {
         space = .allocate(capacity: max(bytes.count, 1))
         space.initialize(repeating: 0)
@@ -13,6 +14,7 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
         count = bytes.count
     }
 
+    /// A secret of these bytes. The original is the caller's to wipe.
     public convenience init(_ bytes: [UInt8]) { self.init(bytes.span) }
 
     /// Joins parts, without a copy that stays behind.
@@ -41,10 +43,16 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
         space.deallocate()
     }
 
+    /// The number of bytes.
     public let count: Int
+    /// There are none. An empty password is one.
     public var isEmpty: Bool { count == 0 }
+    /// `…`, whatever the bytes are.
     public var description: String { "…" }
 
+    /// Lends the bytes to `body`, without a copy.
+    ///
+    /// - Throws: What `body` throws.
     public func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
         try body(UnsafeBufferPointer(rebasing: space.prefix(count)).span)
     }
@@ -59,7 +67,12 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
 
     /// A part of a secret to be joined.
     public enum Part {
-        case text(StaticString), bytes([UInt8]), secret(Secret)
+        /// A text of the program.
+        case text(StaticString)
+        /// Bytes that are no secret.
+        case bytes([UInt8])
+        /// Another secret.
+        case secret(Secret)
 
         var count: Int {
             switch self {

@@ -89,6 +89,9 @@ extension ArgumentSyntax where Value == [UInt8] {
     /// Any word, as bytes.
     public static var word: ArgumentSyntax<[UInt8]> { word("string") }
 
+    /// Any bytes.
+    ///
+    /// - Parameter placeholder: The argument as the manual shows it.
     public static func word(_ placeholder: String) -> ArgumentSyntax<[UInt8]> {
         ArgumentSyntax(placeholder: placeholder) { _, word in
             word.bytes

@@ -1,16 +1,27 @@
 /// The block types a directive may stand in.
 public struct Contexts: OptionSet, Sendable {
+    /// The bits, as the static members name them.
     public let rawValue: UInt8
+    /// Contexts with these bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// Outside of all blocks.
     public static var main: Contexts { Contexts(rawValue: 1) }
+    /// The `events` block.
     public static var events: Contexts { Contexts(rawValue: 2) }
+    /// The `mail` block; its settings are the defaults of the `server` blocks inside.
     public static var mail: Contexts { Contexts(rawValue: 4) }
+    /// A `server` block.
     public static var server: Contexts { Contexts(rawValue: 8) }
 }
 
 /// How many arguments a directive takes.
 public enum ArgumentCount: Equatable, Sendable {
-    case exactly(Int), between(Int, Int), atLeast(Int)
+    /// So many.
+    case exactly(Int)
+    /// From the first number to the second.
+    case between(Int, Int)
+    /// So many, or more.
+    case atLeast(Int)
 
     package func admits(_ count: Int) -> Bool {
         switch self {
@@ -33,16 +44,21 @@ public enum Repetition: Equatable, Sendable {
 
 /// A group of settings that belong together. Its initial values are the defaults; inheritance is copying.
 public protocol SettingsBlock: Sendable {
+    /// The defaults.
     init()
     /// The heading of its part of the manual.
     static var title: String { get }
+    /// The directives that set them; asked for whenever a configuration is read.
     static var directives: [Directive<Self>] { get }
 }
 
 /// A directive of the configuration language, as the loader, the checker and the manual see it.
 public struct Directive<Block> {
+    /// The name, lower case with `_`.
     public let name: String
+    /// Where it may stand.
     public let contexts: Contexts
+    /// How many arguments it takes.
     public let arguments: ArgumentCount
     /// The arguments as the manual shows them, for example `time` or `on | off`.
     public let placeholder: String
@@ -50,6 +66,7 @@ public struct Directive<Block> {
     public let defaultText: String?
     /// One paragraph for the manual.
     public let documentation: String
+    /// What a second use in the same block means.
     public let repetition: Repetition
     /// Reads one use; the result, applied to a block, stores its value.
     public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Block) -> Void
@@ -89,11 +106,21 @@ public struct Directive<Block> {
 
 /// How the one argument of a directive is read, shown in the manual and printed back.
 public struct ArgumentSyntax<Value> {
+    /// The argument as the manual shows it, for example `time` or `on | off`.
     public let placeholder: String
+    /// Reads the argument.
+    ///
+    /// - Throws: ``DirectiveUse/error(_:hint:)`` and its like.
     public let parse: (borrowing DirectiveUse, Word) throws(ConfigError) -> Value
     /// The value as it would be written; nil where nothing stands for it (no default).
     public let print: (Value) -> String?
 
+    /// A syntax.
+    ///
+    /// - Parameters:
+    ///   - placeholder: The argument as the manual shows it.
+    ///   - parse: Reads it.
+    ///   - print: Writes a value as it would be written; nil where nothing stands for it.
     public init(
         placeholder: String, parse: @escaping (borrowing DirectiveUse, Word) throws(ConfigError) -> Value,
         print: @escaping (Value) -> String?
@@ -138,7 +165,9 @@ package final class LoadingEnvironment {
 
 /// One use of a directive in the configuration, as its reader sees it.
 public struct DirectiveUse {
+    /// The directive's name.
     public let name: String
+    /// The arguments, quotes and escapes removed.
     public let arguments: [Word]
     /// The place of the `;` or `{` that ended it.
     public let position: Position

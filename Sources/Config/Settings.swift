@@ -4,6 +4,7 @@
 public struct Settings: Sendable {
     private var groups: [ObjectIdentifier: any SettingsBlock] = [:]
 
+    /// All defaults.
     public init() {}
 
     /// The settings of one group; its defaults when nothing was set.
@@ -15,18 +16,27 @@ public struct Settings: Sendable {
 
 /// A directive whose block type is no longer in sight; what loader and manual work with.
 public struct AnyDirective {
+    /// ``Directive/name``.
     public let name: String
+    /// ``Directive/contexts``.
     public let contexts: Contexts
+    /// ``Directive/arguments``.
     public let arguments: ArgumentCount
+    /// ``Directive/placeholder``.
     public let placeholder: String
+    /// ``Directive/defaultText``.
     public let defaultText: String?
+    /// ``Directive/documentation``.
     public let documentation: String
+    /// ``Directive/repetition``.
     public let repetition: Repetition
     package let transfer: Transfer
     /// The heading it stands under in the manual.
     public let group: String
+    /// Reads one use; the result, applied to settings, stores its value.
     public let read: (borrowing DirectiveUse) throws(ConfigError) -> (inout Settings) -> Void
 
+    /// The directive without its block's type.
     public init<Group: SettingsBlock>(_ directive: Directive<Group>) {
         name = directive.name
         contexts = directive.contexts

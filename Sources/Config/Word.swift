@@ -1,8 +1,11 @@
 /// One word of the configuration: its bytes after unquoting, as written otherwise.
 public struct Word: Equatable, Sendable {
+    /// The bytes, quotes and escapes removed.
     public let bytes: [UInt8]
 
+    /// A word of these bytes.
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    /// A word of this text.
     public init(_ text: String) { bytes = Array(text.utf8) }
 
     /// The word as the configuration would have to say it: in quotes where it needs them.
@@ -43,8 +46,10 @@ public struct Word: Equatable, Sendable {
 public struct Position: Equatable, Sendable {
     /// The file as it was opened; nil for the text of `-g`.
     public let file: String?
+    /// From 1.
     public let line: Int
 
+    /// A place in a file, or in the directives of the command line.
     public init(file: String?, line: Int) { (self.file, self.line) = (file, line) }
 
     /// `FILE:LINE`, or `command line`.
@@ -53,9 +58,17 @@ public struct Position: Equatable, Sendable {
 
 /// What is wrong with a configuration, in the operator's words; complete with its place.
 public struct ConfigError: Error, Equatable, Sendable {
-    public enum Level: Equatable, Sendable { case emergency, critical }
+    /// The level of the error's line in the log.
+    public enum Level: Equatable, Sendable {
+        /// The configuration cannot be used.
+        case emergency
+        /// What it names cannot be used.
+        case critical
+    }
 
+    /// The whole line, the place included.
     public let message: String
+    /// The level of the line.
     public let level: Level
     /// A second line, level notice, that may help: `did you mean "timeout"?`.
     public let hint: String?

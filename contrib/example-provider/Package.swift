@@ -1,0 +1,14 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "example-provider",
+    // In a package of yours: .package(url: "…/apus.git", from: "0.1.0").
+    dependencies: [.package(name: "apus", path: "../..")],
+    targets: [
+        .target(name: "SocketAuth", dependencies: [.product(name: "ApusMail", package: "apus")]),
+        .executableTarget(
+            name: "apus-socket-auth",
+            dependencies: ["SocketAuth", .product(name: "ApusDaemon", package: "apus")]),
+    ]
+)

@@ -1,0 +1,4 @@
+import ApusDaemon
+import SocketAuth
+
+Apus.run(providers: [SocketAuth.declaration])
