@@ -23,7 +23,9 @@ public struct SASLExchange: Sendable {
     /// LOGIN: the user name, once it was given.
     private var user: [UInt8]?
 
-    /// - Parameter salt: The challenge of CRAM-MD5, angle brackets included.
+    /// - Parameters:
+    ///   - mechanism: What the client asked for, and may use.
+    ///   - salt: The challenge of CRAM-MD5, angle brackets included; empty for the others.
     public init(_ mechanism: SASLMechanism, salt: [UInt8]) { (self.mechanism, self.salt) = (mechanism, salt) }
 
     /// The mechanism's name came alone.

@@ -80,7 +80,9 @@ public struct SASLPolicy: Sendable {
 
     /// Whether the mechanism is shown among the capabilities.
     ///
-    /// - Parameter canVerifyDigests: The authentication provider can check CRAM-MD5 at present.
+    /// - Parameters:
+    ///   - mechanism: The mechanism in question.
+    ///   - canVerifyDigests: The authentication provider can check CRAM-MD5 at present.
     public func advertises(_ mechanism: SASLMechanism, canVerifyDigests: Bool) -> Bool {
         listed.contains(SASLMechanisms(mechanism)) && (mechanism != .cramMD5 || canVerifyDigests)
     }

@@ -6,7 +6,12 @@ public struct SASLRefusal: Sendable {
     private let method: AuthenticationMethod
     private let reply: [UInt8]
 
-    /// - Parameter reply: The refusal in the protocol's words, line end included.
+    /// A refusal with the provider's error data.
+    ///
+    /// - Parameters:
+    ///   - refusal: What the provider said.
+    ///   - method: How the client authenticated.
+    ///   - reply: The refusal in the protocol's words, line end included.
     /// - Returns: nil when there is no such data, or the method knows none.
     public init?(_ refusal: Refusal, of method: AuthenticationMethod, reply: [UInt8]) {
         guard method.givesToken, let errorData = refusal.errorData else { return nil }

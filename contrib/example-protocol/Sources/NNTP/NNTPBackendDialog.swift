@@ -8,7 +8,13 @@ struct NNTPBackendDialog: BackendDialog {
     let password: Secret
     private var stage = Stage.greeting
 
-    init(user: [UInt8], password: Secret) { (self.user, self.password) = (user, password) }
+    /// - Throws: ``Bug`` when a line's end in user or password would be a command of its own, whoever they came from.
+    init(user: [UInt8], password: Secret) throws(Bug) {
+        guard !user.span.hasControlCharacter, !password.withBytes({ $0.hasControlCharacter }) else {
+            throw Bug("what goes into AUTHINFO has no control characters")
+        }
+        (self.user, self.password) = (user, password)
+    }
 
     mutating func receive(_ input: Span<UInt8>) -> BackendStep {
         guard input.count >= 2, input[input.count - 1] == 0x0A else { return .needMoreInput }

@@ -73,7 +73,7 @@ struct NNTPClientDialog: ClientDialog {
 
     func makeBackendDialog(_ login: BackendLogin) throws(Bug) -> any BackendDialog {
         guard let password = login.password else { throw Bug("NNTP is declared to require a password") }
-        return NNTPBackendDialog(user: login.user, password: password)
+        return try NNTPBackendDialog(user: login.user, password: password)
     }
 }
 
