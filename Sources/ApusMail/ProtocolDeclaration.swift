@@ -2,7 +2,7 @@
 public struct ProtocolDeclaration {
     /// The argument of `protocol` and the value of `Auth-Protocol`, lower case.
     public var name: String
-    /// What kind of protocol it is (nginx: `type`).
+    /// What kind of protocol it is, for whoever tells protocols apart by numbers (nginx: `type`); Apus goes by the name.
     public var kind: ProtocolKind
     /// Up to four ports from which `listen` deduces the protocol.
     public var defaultPorts: [UInt16]
