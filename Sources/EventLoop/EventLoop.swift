@@ -37,6 +37,7 @@ package struct Registration: Equatable, Sendable {
     package static var none: Registration { Registration(token: .max) }
 }
 
+@usableFromInline
 package final class EventLoop {
     private struct Slot {
         var generation: UInt32
@@ -52,7 +53,6 @@ package final class EventLoop {
         var freeSlots: [UInt32] = []
         var usedSlots = 0
         var deferred: [() -> Void] = []
-        var now = MonotonicClock.milliseconds
         var isStopped = false
         var relays: RelayTarget?
     }
@@ -72,7 +72,9 @@ package final class EventLoop {
         set { state.pointee.isStopped = newValue }
     }
     /// Milliseconds of the monotonic clock at the beginning of this turn.
-    package var now: UInt64 { state.pointee.now }
+    @inlinable package var now: UInt64 { clock.pointee }
+    // Apart from the rest of the state, for other rooms to be compiled with: it is read for each event.
+    @usableFromInline package let clock: UnsafeMutablePointer<UInt64>
     /// Called when waiting failed, with the error; the loop goes on.
     package var waitFailed: ((SystemError) -> Void)?
 
@@ -87,6 +89,8 @@ package final class EventLoop {
         slots.initialize(repeating: Slot(generation: 0, relay: Self.noRelay, source: nil))
         state = .allocate(capacity: 1)
         state.initialize(to: State(slots: slots))
+        clock = .allocate(capacity: 1)
+        clock.initialize(to: MonotonicClock.milliseconds)
     }
 
     deinit {
@@ -94,6 +98,7 @@ package final class EventLoop {
         state.pointee.slots.deallocate()
         state.deinitialize(count: 1)
         state.deallocate()
+        clock.deallocate()
         ready.deallocate()
     }
 
@@ -184,7 +189,7 @@ package final class EventLoop {
 
     /// Runs `action` once after `delay`, unless cancelled.
     package func schedule(after delay: Duration, _ action: @escaping () -> Void) -> TimerHandle {
-        timers.add(deadline: state.pointee.now &+ delay.milliseconds, .action(action))
+        timers.add(deadline: now &+ delay.milliseconds, .action(action))
     }
 
     package func cancel(_ timer: inout TimerHandle?) {
@@ -207,9 +212,9 @@ package final class EventLoop {
     /// Waits once and handles what came.
     package func turn() {
         linux_note_activity(0, nil)
-        let wait = state.pointee.deferred.isEmpty ? timers.millisecondsToNext(from: state.pointee.now) : 0
+        let wait = state.pointee.deferred.isEmpty ? timers.millisecondsToNext(from: now) : 0
         let count = epoll_wait(epoll.number, ready.baseAddress, CInt(ready.count), wait)
-        state.pointee.now = MonotonicClock.milliseconds
+        clock.pointee = MonotonicClock.milliseconds
         if count < 0 {
             if errno != EINTR { waitFailed?(.last("epoll_wait")) }
         } else {
@@ -232,7 +237,7 @@ package final class EventLoop {
     }
 
     private func expireTimers() {
-        while let target = timers.takeExpired(at: state.pointee.now) {
+        while let target = timers.takeExpired(at: now) {
             switch target {
             case .action(let action): action()
             case .relay(let index):

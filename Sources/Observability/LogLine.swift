@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import Platform
 
@@ -29,13 +30,24 @@ package struct LogLine: ~Copyable {
     }
 
     package mutating func append(_ text: StaticString) {
-        for offset in 0..<text.utf8CodeUnitCount { append(byte: text.utf8Start[offset]) }
+        append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    private mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        let length = min(bytes.count, Self.limit - count)
+        guard length > 0 else { return }
+        var space = storage.mutableSpan
+        space.withUnsafeMutableBytes { space in
+            UnsafeMutableRawBufferPointer(rebasing: space[count...]).copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: bytes.prefix(length)))
+        }
+        count += length
     }
 
     /// Text that is made while running; its control bytes are escaped, since parts of it may come from anywhere.
     @_disfavoredOverload
     package mutating func append(_ text: String) {
-        for byte in text.utf8 { append(escaped: byte) }
+        append(escaped: text.utf8Span.span)
     }
 
     package mutating func append(_ number: Int) {
@@ -58,12 +70,11 @@ package struct LogLine: ~Copyable {
 
     /// Bytes of a peer: control bytes appear as `\n`, `\r`, `\t`, `\xHH`, so that one event stays one line.
     package mutating func append(escaped bytes: Span<UInt8>) {
+        guard bytes.hasControlCharacter else { return bytes.withUnsafeBytes { append($0) } }
         for index in 0..<bytes.count { append(escaped: bytes[index]) }
     }
 
-    package mutating func append(escaped bytes: [UInt8]) {
-        for byte in bytes { append(escaped: byte) }
-    }
+    package mutating func append(escaped bytes: [UInt8]) { append(escaped: bytes.span) }
 
     private mutating func append(escaped byte: UInt8) {
         switch byte {

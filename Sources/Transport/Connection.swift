@@ -28,18 +28,25 @@ package final class Connection: EventSource {
 
     package let loop: EventLoop
     package weak var delegate: (any ConnectionDelegate)?
-    // Plain numbers and flags, set and read at once: there is nothing that could be seen half-changed, and the checks
-    // were a tenth of a login.
     /// -1 once closed or given away.
-    @exclusivity(unchecked) package private(set) var descriptor: CInt
-    @exclusivity(unchecked) package private(set) var isReadable = false
-    @exclusivity(unchecked) package private(set) var isWritable = true
+    package var descriptor: CInt { number }
+    package var isReadable: Bool { mayRead }
+    package var isWritable: Bool { mayWrite }
+    /// Something is still to be sent.
+    package var hasPendingOutput: Bool { isKeeping }
+
+    // Set and read at once, without calls to others meanwhile: there is nothing that could be seen half-changed, and the checks
+    // were a tenth of a login. They are private, since other modules would check them all the same.
+    @exclusivity(unchecked) private var number: CInt
+    @exclusivity(unchecked) private var mayRead = false
+    @exclusivity(unchecked) private var mayWrite = true
     /// The kernel said that the peer sends no more; reading goes on until it says so itself.
     @exclusivity(unchecked) private var peerHasClosed = false
     @exclusivity(unchecked) private var registration = Registration.none
     @exclusivity(unchecked) private var watched: Events
-    private var tls: TLSSession?
-    private var outgoing: [Outgoing] = []
+    @exclusivity(unchecked) private var tls: TLSSession?
+    @exclusivity(unchecked) private var outgoing: [Outgoing] = []
+    @exclusivity(unchecked) private var isKeeping = false
     @exclusivity(unchecked) private var outgoingStart = 0
 
     private enum Outgoing {
@@ -58,12 +65,12 @@ package final class Connection: EventSource {
     package init(owning descriptor: CInt, loop: EventLoop, watching: Events = [.input, .peerClosed, .edgeTriggered])
         throws(SystemError)
     {
-        (self.descriptor, self.loop, watched) = (descriptor, loop, watching)
+        (number, self.loop, watched) = (descriptor, loop, watching)
         do throws(SystemError) {
             registration = try loop.add(descriptor, watching, self)
         } catch {
             _ = Glibc.close(descriptor)
-            self.descriptor = -1
+            number = -1
             throw error
         }
     }
@@ -92,7 +99,7 @@ package final class Connection: EventSource {
         var events: Events = [.input, .peerClosed, .edgeTriggered]
         if speaksFirst { events.insert(.output) }
         let connection = try Connection(owning: descriptor, loop: loop, watching: events)
-        connection.isWritable = !speaksFirst
+        connection.mayWrite = !speaksFirst
         return connection
     }
 
@@ -106,12 +113,13 @@ package final class Connection: EventSource {
     /// Closes at once, without a word. Does nothing the second time.
     package func close() {
         guard descriptor >= 0 else { return }
-        let number = descriptor
-        descriptor = -1
+        let closed = number
+        number = -1
         tls = nil
         outgoing = []
-        loop.remove(registration, number, isClosing: true)
-        _ = Glibc.close(number)
+        isKeeping = false
+        loop.remove(registration, closed, isClosing: true)
+        _ = Glibc.close(closed)
     }
 
     /// What is left of a connection when it is handed to the relay: the numbers, owned by nobody yet.
@@ -130,7 +138,7 @@ package final class Connection: EventSource {
         let detached = Detached(
             descriptor: descriptor, registration: registration, watched: watched, ssl: tls.take()?.release(),
             isReadable: isReadable, isWritable: isWritable, peerHasClosed: peerHasClosed)
-        descriptor = -1
+        number = -1
         registration = .none
         return detached
     }
@@ -138,8 +146,8 @@ package final class Connection: EventSource {
     // MARK: Readiness
 
     package func ready(_ events: Events) {
-        if events.canRead { isReadable = true }
-        if events.canWrite { isWritable = true }
+        if events.canRead { mayRead = true }
+        if events.canWrite { mayWrite = true }
         if events.contains(.peerClosed) || events.contains(.hangup) || events.contains(.error) { peerHasClosed = true }
         delegate?.connectionReady(self)
     }
@@ -167,10 +175,10 @@ package final class Connection: EventSource {
     private func receivePlain(into space: UnsafeMutableRawBufferPointer) -> Received {
         switch Stream.read(descriptor, into: space) {
         case .bytes(let count):
-            if count < space.count && !peerHasClosed { isReadable = false }
+            if count < space.count && !peerHasClosed { mayRead = false }
             return .bytes(count)
         case .wouldBlock:
-            isReadable = false
+            mayRead = false
             return .wouldBlock
         case .endOfStream: return .endOfStream
         case .failed(let code): return .failed(.system(SystemError(call: "recv", errno: code)))
@@ -184,7 +192,7 @@ package final class Connection: EventSource {
         switch Stream.peek(descriptor, into: space) {
         case .bytes(let count): return .bytes(count)
         case .wouldBlock:
-            isReadable = false
+            mayRead = false
             return .wouldBlock
         case .endOfStream: return .endOfStream
         case .failed(let code): return .failed(.system(SystemError(call: "recv", errno: code)))
@@ -196,7 +204,7 @@ package final class Connection: EventSource {
             switch try tls?.read(into: space) {
             case .bytes(let count): return .bytes(count)
             case .wantsRead:
-                isReadable = false
+                mayRead = false
                 return .wouldBlock
             case .wantsWrite:
                 watchOutput()
@@ -210,34 +218,55 @@ package final class Connection: EventSource {
 
     // MARK: Sending
 
-    package var hasPendingOutput: Bool { !outgoing.isEmpty }
-
     /// Sends, or keeps what does not go at once and sends it when there is room.
-    package func send(_ bytes: [UInt8]) -> Sent {
-        outgoing.append(.bytes(bytes))
-        return outgoing.count > 1 ? .pending : flush()
+    package func send(_ bytes: [UInt8]) -> Sent { send(.bytes(bytes)) }
+
+    package func send(_ secret: Secret) -> Sent { send(.secret(secret)) }
+
+    private func send(_ item: Outgoing) -> Sent {
+        guard !hasPendingOutput else {
+            outgoing.append(item)
+            return .pending
+        }
+        guard descriptor >= 0 else { return .failed(.system(SystemError(call: "send", errno: EPIPE))) }
+        // Mostly all of it goes at once: nothing is kept then.
+        switch write(item, from: 0) {
+        case .count(let count) where count >= item.count: return .all
+        case .count(let count):
+            keep(item, from: count)
+            return flush()
+        case .blocked:
+            keep(item, from: 0)
+            watchOutput()
+            return .pending
+        case .failure(let failure): return .failed(failure)
+        }
     }
 
-    package func send(_ secret: Secret) -> Sent {
-        outgoing.append(.secret(secret))
-        return outgoing.count > 1 ? .pending : flush()
+    private func keep(_ item: Outgoing, from start: Int) {
+        outgoing.append(item)
+        outgoingStart = start
+        isKeeping = true
+    }
+
+    private func write(_ item: Outgoing, from start: Int) -> WriteOrFailure {
+        switch item {
+        case .bytes(let bytes): write(bytes.span.extracting(start...))
+        case .secret(let secret): secret.withBytes { write($0.extracting(start...)) }
+        }
     }
 
     /// Sends what is pending, as far as it goes.
     package func flush() -> Sent {
         guard descriptor >= 0 else { return .failed(.system(SystemError(call: "send", errno: EPIPE))) }
         while let first = outgoing.first {
-            let outcome: WriteOrFailure =
-                switch first {
-                case .bytes(let bytes): write(bytes.span.extracting(outgoingStart...))
-                case .secret(let secret): secret.withBytes { write($0.extracting(outgoingStart...)) }
-                }
-            switch outcome {
+            switch write(first, from: outgoingStart) {
             case .count(let count):
                 outgoingStart += count
                 if outgoingStart >= first.count {
                     outgoing.removeFirst()
                     outgoingStart = 0
+                    isKeeping = !outgoing.isEmpty
                 }
             case .blocked:
                 watchOutput()
@@ -250,7 +279,7 @@ package final class Connection: EventSource {
 
     /// Sends all with one call, or as much as goes: nothing is kept, and ready is told when there is room again.
     package func sendAtOnce(_ bytes: [UInt8]) -> SentAtOnce {
-        guard outgoing.isEmpty, descriptor >= 0 else { return .part }
+        guard !hasPendingOutput, descriptor >= 0 else { return .part }
         switch write(bytes.span) {
         case .count(let count): return count == bytes.count ? .all : .part
         case .blocked:
@@ -271,7 +300,7 @@ package final class Connection: EventSource {
         switch Stream.write(descriptor, bytes) {
         case .bytes(let count): return .count(count)
         case .wouldBlock:
-            isWritable = false
+            mayWrite = false
             return .blocked
         case .failed(let code): return .failure(.system(SystemError(call: "send", errno: code)))
         }
@@ -283,7 +312,7 @@ package final class Connection: EventSource {
             case .bytes(let count): return .count(count)
             case .wantsRead: return .blocked
             case .wantsWrite:
-                isWritable = false
+                mayWrite = false
                 return .blocked
             case .closed, .endOfStream, nil:
                 return .failure(.system(SystemError(call: "send", errno: EPIPE)))
@@ -301,7 +330,7 @@ package final class Connection: EventSource {
     package func startTLS(_ context: TLSContext) throws(TLSError) {
         tls = try context.accept(descriptor)
         // Bytes may have come together with what was read before.
-        isReadable = true
+        mayRead = true
     }
 
     /// Goes on with the handshake, as far as it goes.
@@ -310,10 +339,10 @@ package final class Connection: EventSource {
             switch try tls?.handshake() {
             case .done: return .done
             case .wantsRead:
-                isReadable = false
+                mayRead = false
                 return .pending
             case .wantsWrite:
-                isWritable = false
+                mayWrite = false
                 watchOutput()
                 return .pending
             case .closed, nil: return .closed
