@@ -16,41 +16,42 @@ package struct HTTPAuthRequest {
     ///
     /// - Throws: A value that is sent as it is has a CR, LF or NUL in it, and would be read as something else.
     package func bytes(asking request: AuthRequest) throws(AuthFailure) -> Secret {
-        var writer = Writer(service: service.name)
-        writer.line([.text("GET "), .bytes(service.uri), .text(" HTTP/1.0")])
-        writer.line([.text("Host: "), .bytes(service.host)])
-        writeCredentials(request, to: &writer)
-        try writeClient(request, to: &writer)
+        let writer = HTTPRequestWriter(service: service.name)
+        writer.line("GET ", service.uri, " HTTP/1.0")
+        writer.line("Host: ", service.host)
+        writeCredentials(request, to: writer)
+        try writeClient(request, to: writer)
         if let envelope = request.credentials.envelope, request.credentials.method == .none {
             try writer.header("Auth-SMTP-Helo", raw: envelope.helo, evenIfEmpty: true)
             try writer.header("Auth-SMTP-From", raw: envelope.from, evenIfEmpty: true)
             try writer.header("Auth-SMTP-To", raw: envelope.to, evenIfEmpty: true)
         }
-        if let encryption = request.encryption { try writeEncryption(encryption, to: &writer) }
-        for line in addedLines { writer.line([.bytes(line)]) }
-        if keepsConnection { writer.line([.text("Connection: keep-alive")]) }
-        writer.line([])
-        return Secret(joining: writer.parts)
+        if let encryption = request.encryption { try writeEncryption(encryption, to: writer) }
+        for line in addedLines { writer.line("", line) }
+        if keepsConnection { writer.line("Connection: keep-alive") }
+        writer.line("")
+        return writer.secret
     }
 
-    private func writeCredentials(_ request: AuthRequest, to writer: inout Writer) {
+    private func writeCredentials(_ request: AuthRequest, to writer: HTTPRequestWriter) {
         let credentials = request.credentials
-        writer.line([.text("Auth-Method: "), .bytes(Array(credentials.method.rawValue.utf8))])
-        writer.line([.text("Auth-User: "), .bytes(Escaping.escaped(credentials.login))])
+        writer.line("Auth-Method: ", text: credentials.method.rawValue)
+        writer.line("Auth-User: ", escaping: credentials.login.span)
         switch credentials.method {
         case .plain, .xoauth2, .oauthbearer:
-            writer.line([.text("Auth-Pass: "), .secret(Escaping.escaped(credentials.password))])
+            credentials.password.withBytes { writer.line("Auth-Pass: ", escaping: $0) }
         case .apop, .cramMD5:
-            writer.line([.text("Auth-Pass: "), .secret(Escaping.escaped(credentials.password))])
-            writer.line([.text("Auth-Salt: "), .bytes(Escaping.escaped(credentials.salt ?? []))])
+            credentials.password.withBytes { writer.line("Auth-Pass: ", escaping: $0) }
+            let salt = credentials.salt ?? []
+            writer.line("Auth-Salt: ", escaping: salt.span)
         case .external, .none:
-            writer.line([.text("Auth-Pass: ")])
+            writer.line("Auth-Pass: ")
         }
-        writer.line([.text("Auth-Protocol: "), .bytes(Array(request.protocolName.utf8))])
-        writer.line([.text("Auth-Login-Attempt: "), .bytes(Array(String(request.loginAttempt).utf8))])
+        writer.line("Auth-Protocol: ", text: request.protocolName)
+        writer.line("Auth-Login-Attempt: ", text: String(request.loginAttempt))
     }
 
-    private func writeClient(_ request: AuthRequest, to writer: inout Writer) throws(AuthFailure) {
+    private func writeClient(_ request: AuthRequest, to writer: HTTPRequestWriter) throws(AuthFailure) {
         try writer.header("Client-IP", raw: request.clientAddress, evenIfEmpty: true)
         if let host = request.clientHost {
             // A name from DNS is somebody else's text (CVE-2026-28753).
@@ -65,8 +66,8 @@ package struct HTTPAuthRequest {
         }
     }
 
-    private func writeEncryption(_ facts: EncryptionFacts, to writer: inout Writer) throws(AuthFailure) {
-        writer.line([.text("Auth-SSL: on")])
+    private func writeEncryption(_ facts: EncryptionFacts, to writer: HTTPRequestWriter) throws(AuthFailure) {
+        writer.line("Auth-SSL: on")
         try writer.header("Auth-SSL-Protocol", raw: facts.version)
         try writer.header("Auth-SSL-Cipher", raw: facts.cipher)
         guard !facts.verification.isEmpty else { return }
@@ -77,34 +78,50 @@ package struct HTTPAuthRequest {
         try writer.header("Auth-SSL-Fingerprint", raw: facts.fingerprint)
         if passesCertificate { try writer.header("Auth-SSL-Cert", raw: Escaping.escaped(facts.certificate)) }
     }
+}
 
-    private struct Writer {
-        let service: [UInt8]
-        var parts: [Secret.Part] = []
+/// Writes the lines of a request into memory that leaves no copy of a password behind.
+private struct HTTPRequestWriter {
+    private let service: [UInt8]
+    private let buffer = SecretBuffer(capacity: 512)
 
-        init(service: [UInt8]) {
-            self.service = service
-            parts.reserveCapacity(64)
+    /// - Parameter service: For messages.
+    init(service: [UInt8]) { self.service = service }
+
+    var secret: Secret { buffer.secret }
+
+    func line(_ text: StaticString, _ value: [UInt8] = [], _ rest: StaticString = "") {
+        buffer.append(text)
+        buffer.append(value)
+        buffer.append(rest)
+        buffer.append("\r\n")
+    }
+
+    func line(_ name: StaticString, text: String) {
+        buffer.append(name)
+        buffer.append(text.utf8Span.span)
+        buffer.append("\r\n")
+    }
+
+    func line(_ name: StaticString, escaping value: Span<UInt8>) {
+        buffer.append(name)
+        Escaping.escape(value, into: buffer)
+        buffer.append("\r\n")
+    }
+
+    /// A header whose value is sent as it is.
+    func header(_ name: StaticString, raw value: [UInt8], evenIfEmpty: Bool = false) throws(AuthFailure) {
+        guard evenIfEmpty || !value.isEmpty else { return }
+        guard !value.contains(where: { $0 == 0x0D || $0 == 0x0A || $0 == 0 }) else {
+            throw AuthFailure(
+                [
+                    .text("line end or NUL in "), .text(name), .text(", not sent to auth http server "),
+                    .bytes(service),
+                ],
+                level: .info)
         }
-
-        mutating func line(_ line: [Secret.Part]) {
-            parts += line
-            parts.append(.text("\r\n"))
-        }
-
-        /// A header whose value is sent as it is.
-        mutating func header(_ name: StaticString, raw value: [UInt8], evenIfEmpty: Bool = false) throws(AuthFailure) {
-            guard evenIfEmpty || !value.isEmpty else { return }
-            guard !value.contains(where: { $0 == 0x0D || $0 == 0x0A || $0 == 0 }) else {
-                throw AuthFailure(
-                    [
-                        .text("line end or NUL in "), .text(name), .text(", not sent to auth http server "),
-                        .bytes(service),
-                    ],
-                    level: .info)
-            }
-            line([.text(name), .text(": "), .bytes(value)])
-        }
+        buffer.append(name)
+        line(": ", value)
     }
 }
 
@@ -118,12 +135,8 @@ enum Escaping {
         return escaped
     }
 
-    static func escaped(_ secret: Secret) -> Secret {
-        secret.withBytes { bytes in
-            let buffer = SecretBuffer(capacity: bytes.count * 3)
-            for index in 0..<bytes.count { append(bytes[index], buffer.append) }
-            return buffer.secret
-        }
+    static func escape(_ bytes: Span<UInt8>, into buffer: SecretBuffer) {
+        for index in 0..<bytes.count { append(bytes[index], buffer.append) }
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool { byte <= 0x20 || byte == 0x25 }

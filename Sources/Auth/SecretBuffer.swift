@@ -32,6 +32,10 @@ package final class SecretBuffer {
 
     package func append(_ bytes: [UInt8]) { append(bytes.span) }
 
+    package func append(_ text: StaticString) {
+        append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).span)
+    }
+
     /// Wipes what is there; the room stays.
     package func removeAll() {
         wipe(UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(space)[..<count]))

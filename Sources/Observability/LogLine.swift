@@ -39,7 +39,7 @@ package struct LogLine: ~Copyable {
         var space = storage.mutableSpan
         space.withUnsafeMutableBytes { space in
             UnsafeMutableRawBufferPointer(rebasing: space[count...]).copyMemory(
-                from: UnsafeRawBufferPointer(rebasing: bytes.prefix(length)))
+                from: UnsafeRawBufferPointer(start: bytes.baseAddress, count: length))
         }
         count += length
     }

@@ -7,7 +7,9 @@ struct InputBuffer: ~Copyable {
     private var start = 0
     private var end = 0
 
-    private static var firstStep: Int { 16_384 }
+    /// Room for any usual command and greeting. Blocks of this size are those that malloc keeps at hand (glibc's tcache
+    /// ends at 1,032 bytes); larger ones cost hundreds of instructions each.
+    private static var firstStep: Int { 1_024 }
 
     init() {}
 
