@@ -155,5 +155,5 @@ public struct Bug: Error {
 
 extension StaticString {
     /// The text's bytes.
-    public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: utf8Start, count: utf8CodeUnitCount)) }
+    @inlinable public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: utf8Start, count: utf8CodeUnitCount)) }
 }

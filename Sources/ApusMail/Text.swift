@@ -1,4 +1,4 @@
 extension String {
     /// The text's bytes, for replies and commands.
-    public var bytes: [UInt8] { Array(utf8) }
+    @inlinable public var bytes: [UInt8] { Array(utf8) }
 }

@@ -69,7 +69,7 @@ package struct HTTPAuthVerdict {
     }
 
     private static func isAddress(_ text: [UInt8]) -> Bool {
-        IPAddressText.ipv4(text.span) != nil || IPAddressText.ipv6(text) != nil
+        IPAddressText.isIPv4(text.span) || IPAddressText.ipv6(text) != nil
     }
 
     private func failed(_ answer: HTTPAuthAnswer, _ parts: [Secret.Part]) -> Verdict {

@@ -8,19 +8,28 @@ package enum IPAddressText {
 
     /// As above. Not generic: every login reads an address, and generic code of another target is not specialised.
     package static func ipv4(_ text: Span<UInt8>) -> [UInt8]? {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(4)
-        var start = 0
-        while octets.count < 4 {
-            let end = text.firstIndex(of: UInt8(ascii: "."), from: start) ?? text.count
-            guard let number = text.extracting(start..<end).decimal(atMost: 255) else { return nil }
-            octets.append(UInt8(number))
-            guard end < text.count else { break }
-            start = end + 1
-            // A dot behind the last number begins a fifth.
-            if octets.count == 4 { return nil }
+        ipv4Number(text).map { number in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) } }
+    }
+
+    package static func isIPv4(_ text: Span<UInt8>) -> Bool { ipv4Number(text) != nil }
+
+    private static func ipv4Number(_ text: Span<UInt8>) -> UInt32? {
+        var number: UInt32 = 0
+        var (octet, digits, dots): (UInt32, Int, Int) = (0, 0, 0)
+        for index in 0..<text.count {
+            switch text[index] {
+            case 0x30...0x39:
+                octet = octet * 10 + UInt32(text[index] - 0x30)
+                digits += 1
+                guard octet <= 255 else { return nil }
+            case 0x2E:
+                guard digits > 0, dots < 3 else { return nil }
+                number = number << 8 | octet
+                (octet, digits, dots) = (0, 0, dots + 1)
+            default: return nil
+            }
         }
-        return octets.count == 4 ? octets : nil
+        return digits > 0 && dots == 3 ? number << 8 | octet : nil
     }
 
     /// An IPv6 address without brackets, the dotted quad at its end included.

@@ -60,7 +60,7 @@ package final class EventLoop {
     private let epoll: FileDescriptor
     private let state: UnsafeMutablePointer<State>
     private let ready: UnsafeMutableBufferPointer<epoll_event>
-    package let timers = TimerQueue()
+    @usableFromInline package let timers = TimerQueue()
     /// Where relays are handled; set once by the worker, which outlives the loop's running.
     package var relays: RelayTarget? {
         get { state.pointee.relays }
@@ -192,7 +192,7 @@ package final class EventLoop {
         timers.add(deadline: now &+ delay.milliseconds, .action(action))
     }
 
-    package func cancel(_ timer: inout TimerHandle?) {
+    @inlinable package func cancel(_ timer: inout TimerHandle?) {
         if let handle = timer { timers.remove(handle) }
         timer = nil
     }

@@ -1,4 +1,5 @@
 /// A timer that was set; using it after it ran out or was cancelled does nothing.
+@usableFromInline
 package struct TimerHandle: Equatable, Sendable {
     let slot: UInt32
     let generation: UInt32
@@ -6,6 +7,7 @@ package struct TimerHandle: Equatable, Sendable {
 }
 
 /// Deadlines in a binary heap. Setting, moving and cancelling cost its logarithm; a turn without an expiry costs nothing.
+@usableFromInline
 package final class TimerQueue {
     package enum Target {
         case action(() -> Void)
@@ -31,7 +33,7 @@ package final class TimerQueue {
     /// - Parameter deadline: Milliseconds of the monotonic clock.
     package func add(deadline: UInt64, _ target: Target) -> TimerHandle { heap.pointee.add(deadline: deadline, target) }
 
-    package func remove(_ handle: TimerHandle) {
+    @usableFromInline package func remove(_ handle: TimerHandle) {
         // What the action holds goes away here, when the heap is whole again: it may cancel timers itself.
         _ = heap.pointee.remove(handle)
     }

@@ -62,9 +62,7 @@ struct IMAPBackendDialog: BackendDialog {
         return .send(command, activity: activity)
     }
 
-    private func literal(_ byteCount: Int, _ plus: StaticString = "") -> [UInt8] {
-        "{".bytes + Array(String(byteCount).utf8) + plus.bytes + "}\r\n".bytes
-    }
+    private func literal(_ byteCount: Int, _ plus: StaticString = "") -> [UInt8] { "{\(byteCount)\(plus)}\r\n".bytes }
 
     /// Skips the untagged lines before the tagged one, such as the new capabilities; each line is looked at once.
     ///

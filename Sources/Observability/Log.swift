@@ -38,11 +38,18 @@ package final class Log {
     /// - Parameters:
     ///   - connection: The number of the connection it belongs to; 0 for none.
     ///   - errno: The system's error number; 0 for none.
-    ///   - context: What is appended to every message of a session; left out of debug messages.
+    package func write(
+        _ level: LogLevel, connection: UInt64 = 0, errno: CInt = 0, _ message: (inout LogLine) -> Void
+    ) {
+        write(level, connection: connection, errno: errno, message, context: { _ in })
+    }
+
+    /// As above, with what is appended to every message of a session; left out of debug messages.
     package func write(
         _ level: LogLevel, connection: UInt64 = 0, errno: CInt = 0, _ message: (inout LogLine) -> Void,
-        context: ((inout LogLine) -> Void)? = nil
+        context: (inout LogLine) -> Void
     ) {
+        // Two functions, since an optional closure escapes, and would be allocated for each line.
         guard admits(level) else { return }
         environment.clock.tick()
         var line = beginLine(level)
@@ -54,7 +61,7 @@ package final class Log {
         }
         message(&line)
         if errno != 0 { line.append(errno: errno) }
-        if level != .debug { context?(&line) }
+        if level != .debug { context(&line) }
         line.end()
         deliver(line, level, textStart: textStart)
     }

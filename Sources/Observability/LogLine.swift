@@ -60,12 +60,16 @@ package struct LogLine: ~Copyable {
     package mutating func append(_ number: UInt32) { append(UInt64(number)) }
 
     package mutating func append(_ number: UInt64) {
-        var divisor: UInt64 = 1
-        while number / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            append(byte: 0x30 + UInt8(number / divisor % 10))
-            divisor /= 10
-        }
+        // From the last digit to the first; there are 20 at most.
+        var digits: [20 of UInt8] = .init(repeating: 0x30)
+        var first = digits.count
+        var rest = number
+        repeat {
+            first -= 1
+            digits[first] = 0x30 + UInt8(rest % 10)
+            rest /= 10
+        } while rest > 0
+        digits.span.extracting(first...).withUnsafeBytes { append($0) }
     }
 
     /// Bytes of a peer: control bytes appear as `\n`, `\r`, `\t`, `\xHH`, so that one event stays one line.

@@ -16,7 +16,7 @@ package enum MonotonicClock {
 
 extension Duration {
     /// Whole milliseconds, never negative.
-    package var milliseconds: UInt64 {
+    @inlinable package var milliseconds: UInt64 {
         let (seconds, attoseconds) = components
         guard seconds >= 0, attoseconds >= 0 else { return 0 }
         let (scaled, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1000)

@@ -102,8 +102,8 @@ extension ClientSession {
     }
 
     private func advanceBackend(_ backend: Connection) throws(Bug) {
-        guard var dialog = backendDialog else { throw Bug("a login at the server behind has a dialog") }
-        backendDialog = nil
+        // Taken out, so that it has one owner and is changed in place.
+        guard var dialog = backendDialog.take() else { throw Bug("a login at the server behind has a dialog") }
         let step = try backendInput.withBytes { bytes throws(Bug) in try dialog.receive(bytes) }
         backendDialog = dialog
         switch step {

@@ -60,14 +60,14 @@ extension ClientSession {
     }
 
     private func handleCommand() throws(Bug) {
-        guard var dialog else { throw Bug("the command phase needs a dialog") }
         guard !input.isEmpty else {
             isWaitingForInput = true
             return
         }
+        // Taken out, so that it has one owner and is changed in place.
+        guard var dialog = dialog.take() else { throw Bug("the command phase needs a dialog") }
         let isOver = commandCount >= server.settings.maxCommands
         dialog.refusesCommands = isOver
-        self.dialog = nil  // one owner: the dialog is changed in place
         let step = try input.withBytes { bytes throws(Bug) in try dialog.receive(bytes) }
         self.dialog = dialog
         guard step.consumed >= 0, step.consumed <= input.count else { throw Bug("a dialog uses up what is there") }
