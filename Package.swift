@@ -102,3 +102,11 @@ if Context.environment["APUS_FUZZ"] != nil {
             path: "Tests/Fuzz",
             exclude: ["Seeds"], swiftSettings: strict))
 }
+
+// A program that is not to be trusted; `contrib/test` sets the variable and runs it.
+if Context.environment["APUS_MISBEHAVING"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "apus-misbehaving", dependencies: ["ApusDaemon", "ApusMail"], path: "Tests/Misbehaving",
+            packageAccess: false, swiftSettings: strict))
+}

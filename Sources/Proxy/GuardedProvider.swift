@@ -76,8 +76,10 @@ private final class GuardedInquiry: AuthInquiry {
         _ ask: (@escaping (Verdict) -> Void) -> any AuthInquiry
     ) {
         timer = loop.schedule(after: timeout) { [self] in
-            self.inquiry?.cancel()
+            // Told last: it may answer from there, too.
+            let inquiry = self.inquiry
             settle(verdict)
+            inquiry?.cancel()
         }
         let inquiry = ask { [self] verdict in
             // From inside the question: the session is not ready to hear.
