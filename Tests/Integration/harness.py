@@ -172,8 +172,8 @@ class Wire:
         self.sock.sendall(data)
 
     def says(self, *lines):
-        for line in lines:
-            self.sends(as_bytes(line) + b"\r\n")
+        """All lines at once: a peer may close after any of them, and the next write would fail."""
+        self.sends(b"".join(as_bytes(line) + b"\r\n" for line in lines))
 
     def tries_to_send(self, data):
         """Sends to a peer that may have gone away."""

@@ -103,7 +103,7 @@ class Conversations(ExampleTest):
         self.news("201 news.example.com NNTP ready")
 
     def test_a_refused_login(self):
-        self.arrange(answer=refuse("No such user", wait=0))
+        self.arrange(answer=refuse("No such user"))
         wire = self.news()
         wire.says("AUTHINFO USER bob")
         wire.hears("381 password required")
