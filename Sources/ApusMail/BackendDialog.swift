@@ -1,10 +1,19 @@
 /// The dialog with the server behind, up to its acceptance of the login: bytes in, actions out.
 public protocol BackendDialog {
+    /// What the server is sent as soon as the connection is there, asked for once, before anything else. nil, as without
+    /// an implementation: the server speaks first.
+    mutating func opening() throws(Bug) -> Secret?
+
     /// Looks at what the server has sent since the last step.
     ///
-    /// - Parameter input: All bytes since the last ``BackendStep/send(_:activity:)``; more may follow. The dialog says
+    /// - Parameter input: All bytes since the last that was sent; more may follow. The dialog says
     ///   itself when a reply is complete.
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> BackendStep
+}
+
+extension BackendDialog {
+    /// Nothing: the server greets.
+    public func opening() -> Secret? { nil }
 }
 
 /// What a dialog made of the server's bytes.

@@ -17,7 +17,7 @@ public protocol ClientDialog {
     /// The client spoke before a delayed greeting: the reply before the session closes.
     mutating func spokeTooEarly() throws(Bug) -> [UInt8]
 
-    /// What is sent when the client has connected (nginx: `init_session`).
+    /// What is sent when the client has connected (nginx: `init_session`); empty where clients speak first.
     mutating func greeting() throws(Bug) -> [UInt8]
 
     /// TLS has been started inside the session: everything learned before it is forgotten (nginx: `init_protocol`).

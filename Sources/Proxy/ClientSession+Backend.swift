@@ -18,7 +18,9 @@ extension ClientSession {
             return broken(Bug("a provider gives an address"))
         }
         do throws(Bug) {
-            backendDialog = try makeBackendDialog(acceptance)
+            var dialog = try makeBackendDialog(acceptance)
+            backendOpening = try dialog.opening()
+            backendDialog = dialog
         } catch {
             return broken(error)
         }
@@ -27,7 +29,8 @@ extension ClientSession {
         guard worker.hasRoomForConnection(log) else { return failInternally(.connectionsExhausted) }
         do throws(SystemError) {
             let backend = try Connection.connect(
-                to: address, loop: worker.loop, speaksFirst: server.settings.upstreamProxyHeader != .off)
+                to: address, loop: worker.loop,
+                speaksFirst: server.settings.upstreamProxyHeader != .off || backendOpening != nil)
             backend.delegate = self
             self.backend = backend
             _ = worker.nextNumber()
@@ -65,6 +68,10 @@ extension ClientSession {
             guard sendProxyHeader(to: backend) else { return }
             stage = .backendLogin
             debug("connected to upstream")
+            if let opening = backendOpening.take() {
+                record.activity = "sending opening to upstream"
+                if case .failed(let failure) = backend.send(opening) { return backendFailed(failure) }
+            }
         }
         if backend.hasPendingOutput, case .failed(let failure) = backend.flush() {
             return backendFailed(failure)

@@ -69,5 +69,6 @@ extension ClientSession {
         backend?.close()
         backend = nil
         backendDialog = nil
+        backendOpening = nil
     }
 }

@@ -69,6 +69,8 @@ final class ClientSession: ConnectionDelegate {
     // The server behind
     var backend: Connection?
     var backendDialog: (any BackendDialog)?
+    /// What goes to the server before it has said anything.
+    var backendOpening: Secret?
     var backendInput = InputBuffer()
     /// Milliseconds of the monotonic clock when the client was last heard.
     var lastHeard: UInt64

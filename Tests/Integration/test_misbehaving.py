@@ -304,6 +304,37 @@ class DialogsBehind(MisbehavingTest):
         self.fails("backend gives up", "the backend dialog gives up",
                    behind=lambda wire: (wire.says("ready"), drain(wire)))
 
+    def test_speaks_first(self):
+        def first(wire):
+            wire.hears("USER bob")
+            wire.says("ok")
+            wire.hears("ping")
+            wire.says("pong")
+        for setting in ("", "proxy_protocol on;"):
+            with self.subTest(setting):
+                self.arrange("clients speak first", server=setting,
+                             behind=[lambda wire: setting and wire.hears_match("PROXY .*"), first])
+                wire = self.bad(None)
+                wire.hears_nothing()
+                wire.says("LOGIN bob wonderland")
+                wire.hears("welcome")
+                wire.says("ping")
+                wire.hears("pong")
+                self.goes_on()
+
+    def test_speaks_first_where_nobody_listens(self):
+        self.arrange("clients speak first")
+        self.backend.vanish()
+        wire = self.bad(None)
+        wire.says("LOGIN bob wonderland")
+        wire.hears(ERROR)
+        wire.hears_end()
+        self.proxy.wait_log("Connection refused")
+        self.goes_on()
+
+    def test_an_opening_that_throws(self):
+        self.fails("opening throws", "broken promise: an opening that does not throw")
+
     def test_is_silent(self):
         def relayed(wire):
             wire.says("ready")

@@ -58,6 +58,7 @@ struct MisbehavingClientDialog: ClientDialog {
 
     func greeting() throws(Bug) -> [UInt8] {
         try fail(in: "greeting")
+        if fault == "clients speak first" { return [] }
         return "hello\r\n".bytes
     }
 
@@ -136,6 +137,16 @@ struct MisbehavingBackendDialog: BackendDialog {
     var hasSent = false
 
     init(fault: String, user: [UInt8]) { (self.fault, self.user) = (fault, user) }
+
+    mutating func opening() throws(Bug) -> Secret? {
+        switch fault {
+        case "opening throws": throw Bug("an opening that does not throw")
+        case "clients speak first":
+            hasSent = true
+            return Secret(joining: [.text("USER "), .bytes(user), .text("\r\n")])
+        default: return nil
+        }
+    }
 
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> BackendStep {
         switch fault {
