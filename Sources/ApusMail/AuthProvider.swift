@@ -3,11 +3,15 @@ public protocol AuthProvider: AnyObject {
     /// CRAM-MD5 and APOP can be verified at present.
     var canVerifyDigests: Bool { get }
 
-    /// Asks; `answer` is called at most once, never from inside this call, and not after the inquiry was cancelled.
+    /// Asks.
+    ///
+    /// - Parameter answer: To be called once, from the worker's loop (``WorkerLoop``): not from inside this call, not from
+    ///   another thread, and not after the inquiry was cancelled.
     func decide(_ request: AuthRequest, answer: @escaping (Verdict) -> Void) -> any AuthInquiry
 }
 
-/// A question that is being decided; cancelled when the asker is gone.
+/// A question that is being decided; cancelled when nobody waits for the answer any more: the time is over, or the worker
+/// ends. A client that leaves is not noticed meanwhile.
 public protocol AuthInquiry: Cancellable {}
 
 /// Everything a provider is told.

@@ -5,18 +5,24 @@ public struct AuthProviderDeclaration {
     public var directive: String
     /// The directives the provider brings along.
     public var directives: [AnyDirective]
+    /// Called for each `server` block whose users it authenticates, when the configuration is read: refuses settings that
+    /// cannot work. The place of the block is added to the message.
+    public var check: (ServiceContext) throws(ConfigError) -> Void
     /// Makes the provider of one `server` block; called once for each in each worker, before it accepts connections.
     public var makeProvider: (ProviderContext) -> any AuthProvider
 
     /// - Parameters:
     ///   - directive: The name of the directive that selects the provider, lower case.
     ///   - directives: That directive, and all others the provider knows.
+    ///   - check: Refuses settings that cannot work.
     ///   - makeProvider: Called in the worker, once for each `server` block.
     public init(
         directive: String, directives: [AnyDirective],
+        check: @escaping (ServiceContext) throws(ConfigError) -> Void = { (_) throws(ConfigError) in },
         makeProvider: @escaping (ProviderContext) -> any AuthProvider
     ) {
-        (self.directive, self.directives, self.makeProvider) = (directive, directives, makeProvider)
+        (self.directive, self.directives) = (directive, directives)
+        (self.check, self.makeProvider) = (check, makeProvider)
     }
 }
 
@@ -56,7 +62,7 @@ public protocol WorkerLoop: AnyObject {
     /// Runs `action` once, at the end of this turn.
     func later(_ action: @escaping () -> Void)
 
-    /// Runs `action` once, after `delay` (in whole milliseconds), unless it is cancelled before.
+    /// Runs `action` once, after `delay` (in whole milliseconds, one at least), unless it is cancelled before.
     func schedule(after delay: Duration, _ action: @escaping () -> Void) -> any Cancellable
 
     /// Calls `ready` in each turn in which the descriptor is ready for what is asked, until it is cancelled. Errors and
@@ -68,7 +74,7 @@ public protocol WorkerLoop: AnyObject {
     ///   - descriptor: A socket or a pipe, not blocking.
     ///   - interest: What is waited for.
     ///   - ready: Called with what the descriptor is ready for.
-    /// - Returns: nil when the kernel cannot watch it: it is closed, a file, or watched already.
+    /// - Returns: nil when the kernel cannot watch it: it is closed, or a file.
     func watch(
         _ descriptor: CInt, for interest: Readiness, _ ready: @escaping (Readiness) -> Void
     ) -> (any Cancellable)?

@@ -3,7 +3,7 @@
 /// The session calls ``greeting()`` once, then ``receive(_:)`` whenever input is there, until that answers with
 /// something else than to go on. While credentials are checked it is not called at all.
 public protocol ClientDialog {
-    /// The most unconsumed input it needs to see, in bytes, from 1 to 1,048,576; more counts as a command too long.
+    /// How much input is kept for it, in bytes, from 1 to 1,048,576: so much without a complete command is a command too long.
     var inputLimit: Int { get }
 
     /// Set by the session when the client has used up its commands (`max_commands`): the next one that the parser
@@ -90,9 +90,9 @@ public struct ClientStep {
     /// Bytes of the client that the note ends with, in quotation marks.
     public var quoting: [UInt8]?
 
-    /// A step that uses up `consumed` bytes; the note goes to the log at level info.
-    public init(consumed: Int, _ action: ClientAction, note: StaticString? = nil) {
-        (self.consumed, self.action, self.note) = (consumed, action, note)
+    /// A step that uses up `consumed` bytes; the note goes to the log at level info, with what it is `quoting`.
+    public init(consumed: Int, _ action: ClientAction, note: StaticString? = nil, quoting: [UInt8]? = nil) {
+        (self.consumed, self.action, self.note, self.quoting) = (consumed, action, note, quoting)
     }
 }
 
@@ -133,7 +133,8 @@ public enum RefusalStep: Equatable, Sendable {
 public struct Refusal: Equatable, Sendable {
     /// The text for the user, without line end; free of control characters.
     public var message: [UInt8]
-    /// SMTP's reply code, when the provider gave one.
+    /// SMTP's reply code, when the provider gave one: `535`, or with an enhanced status code behind, `535 5.7.8`
+    /// (RFC 5321 §4.2.1, RFC 2034). It has to begin with 4 or 5.
     public var code: [UInt8]?
     /// What a client of XOAUTH2 or OAUTHBEARER is told before, Base64, when the provider gave it.
     public var errorData: [UInt8]?

@@ -75,7 +75,7 @@ public enum StartTLSPolicy: Equatable, Sendable {
     case only
 }
 
-/// What a protocol learns about the `server` block it serves.
+/// What a protocol learns about the `server` block it serves, and a provider when the configuration is read.
 public struct ServiceContext {
     /// `server_name`.
     public var serverName: [UInt8]

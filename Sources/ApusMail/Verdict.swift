@@ -2,10 +2,12 @@
 public enum Verdict: Sendable {
     /// The credentials are good.
     case accepted(Acceptance)
-    /// They are not. With a `delay` the reply waits that long and the client may try again; without, it is the end.
+    /// They are not. With a `delay`, a day at most, the reply waits that long and the client may try again; without, it is
+    /// the end.
     /// `user` is the name the log goes on with, when the provider gave one.
     case refused(Refusal, delay: Duration?, user: [UInt8]?)
-    /// Ask again after the delay; the client sees nothing.
+    /// Ask again after the delay, 0.1 seconds at least; the client sees nothing. After five times `timeout` the client hears an
+    /// internal error.
     case wait(Duration, user: [UInt8]?)
     /// No decision: the client hears an internal error. The text is for the log.
     case failed(AuthFailure)

@@ -38,8 +38,7 @@ package struct HTTPAuthVerdict {
         guard !answer.server.isEmpty, !answer.port.isEmpty else {
             return failed(answer, [.text(" did not send server or port")])
         }
-        let isPasswordKnown = method.givesPassword || method == .none
-        guard !requiresPassword || isPasswordKnown || answer.password != nil else {
+        guard !requiresPassword || method.givesPassword || answer.password != nil else {
             return failed(answer, [.text(" did not send password")])
         }
         guard Self.isAddress(answer.server) else {

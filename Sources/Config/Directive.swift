@@ -23,10 +23,19 @@ public enum ArgumentCount: Equatable, Sendable {
     /// So many, or more.
     case atLeast(Int)
 
+    /// There is a number of arguments that it admits.
+    package var isPossible: Bool {
+        switch self {
+        case .exactly(let wanted): wanted >= 0
+        case .between(let low, let high): high >= max(low, 0)
+        case .atLeast: true
+        }
+    }
+
     package func admits(_ count: Int) -> Bool {
         switch self {
         case .exactly(let wanted): count == wanted
-        case .between(let low, let high): (low...high).contains(count)
+        case .between(let low, let high): low <= count && count <= high
         case .atLeast(let low): count >= low
         }
     }
@@ -195,6 +204,8 @@ public struct DirectiveUse {
     }
     /// `"NAME" directive PHRASE in F:L`.
     public func phrase(_ text: String) -> ConfigError { error("\"\(name)\" directive \(text)") }
+    /// The file that a name in an argument stands for: a relative one is relative to the directory of the main file.
+    public func configurationPath(_ name: String) -> String { environment.configurationPath(name) }
     /// Logs `TEXT in F:L` at level warn.
     public func warn(_ text: String) { environment.warn(ConfigError.assembled(text, at: position)) }
     /// Logs `TEXT in F:L` at level notice.

@@ -187,9 +187,10 @@ package final class EventLoop {
 
     // MARK: Timers and deferred work
 
-    /// Runs `action` once after `delay`, unless cancelled.
+    /// Runs `action` once after `delay`, unless cancelled: never in this turn, which would have no end when an action sets its
+    /// timer anew.
     package func schedule(after delay: Duration, _ action: @escaping () -> Void) -> TimerHandle {
-        timers.add(deadline: now &+ delay.milliseconds, .action(action))
+        timers.add(deadline: now &+ max(1, delay.milliseconds), .action(action))
     }
 
     @inlinable package func cancel(_ timer: inout TimerHandle?) {

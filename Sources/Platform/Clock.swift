@@ -17,9 +17,10 @@ package enum MonotonicClock {
 extension Duration {
     /// Whole milliseconds, never negative.
     @inlinable package var milliseconds: UInt64 {
+        // Its parts overflow where a duration does not.
+        guard self < .seconds(1 << 50) else { return .max / 2 }
+        guard self > .zero else { return 0 }
         let (seconds, attoseconds) = components
-        guard seconds >= 0, attoseconds >= 0 else { return 0 }
-        let (scaled, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1000)
-        return overflow ? .max / 2 : min(.max / 2, scaled &+ UInt64(attoseconds / 1_000_000_000_000_000))
+        return UInt64(seconds) &* 1000 &+ UInt64(attoseconds) / 1_000_000_000_000_000
     }
 }

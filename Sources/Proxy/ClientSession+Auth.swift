@@ -110,7 +110,7 @@ extension ClientSession {
             case .reply(let text) where !goesOn: replyAndClose(text + farewell(.loginRefused), .authRefused)
             case .reply(let text): try resume(saying: text)
             case .errorData(let text):
-                endsAfterRefusal = !goesOn
+                (awaitsRefusalEnd, endsAfterRefusal) = (true, !goesOn)
                 try resume(saying: text)
             }
         } catch {
@@ -130,6 +130,7 @@ extension ClientSession {
 
     /// The client has answered the error data of a refusal.
     func endRefusal(_ text: [UInt8]) {
+        awaitsRefusalEnd = false
         if endsAfterRefusal { replyAndClose(text + farewell(.loginRefused), .authRefused) } else { reply(text) }
     }
 

@@ -96,6 +96,7 @@ extension ClientSession {
         }
         input.consume(step.consumed)
         debug("command read, bytes: ", step.consumed)
+        try checkPromises(step.action)
         switch step.action {
         case .needMoreInput: break
         case .reply(let bytes): reply(bytes)
@@ -111,21 +112,45 @@ extension ClientSession {
         }
     }
 
+    /// What the configuration and the provider have decided holds, whatever a dialog makes of it.
+    private func checkPromises(_ action: ClientAction) throws(Bug) {
+        switch action {
+        case .needMoreInput, .replyAndClose, .invalidAndClose, .tooManyCommands: return
+        case .endRefusal:
+            guard awaitsRefusalEnd else { throw Bug("the end of a refusal answers its error data") }
+            return
+        case .reply, .invalid, .authenticate, .startTLS:
+            guard !awaitsRefusalEnd else { throw Bug("error data of a refusal is answered by its end") }
+        }
+        if case .authenticate(let credentials) = action {
+            guard client.isEncrypted || server.startTLS != .only || credentials.method == .none else {
+                throw Bug("nobody logs in before TLS where it must be started")
+            }
+        }
+        if case .startTLS = action {
+            guard server.tls != nil, server.startTLS != .off else {
+                throw Bug("TLS is started where the policy has it")
+            }
+            guard !client.isEncrypted else { throw Bug("TLS is started once") }
+        }
+    }
+
     /// Counts what the parser understood, lines of an exchange included, for `max_commands`; what it refused counts for
     /// `max_errors`.
     ///
     /// - Returns: It was a command of the former kind.
     private func countCommand(_ step: ClientStep) throws(Bug) -> Bool {
         if case .needMoreInput = step.action { return false }
-        // A step that uses nothing up is amid a command.
-        guard step.consumed > 0 else {
+        if step.consumed > 0 {
+            idleStepCount = 0
+        } else {
             idleStepCount += 1
             guard idleStepCount <= Self.mostIdleSteps else { throw Bug("a dialog uses input up") }
-            return false
         }
-        idleStepCount = 0
         switch step.action {
         case .needMoreInput, .invalid, .invalidAndClose, .tooManyCommands: return false
+        // One that uses nothing up is amid a command.
+        case .reply where step.consumed == 0: return false
         case .reply, .replyAndClose, .startTLS, .authenticate, .endRefusal:
             commandCount += 1
             return true
@@ -154,8 +179,6 @@ extension ClientSession {
     /// Answers and goes over to TLS. What was received in clear behind the command is thrown away: taken as commands
     /// later, it would be an attacker's words inside the client's encrypted session.
     private func startTLS(_ bytes: [UInt8]) throws(Bug) {
-        guard server.tls != nil, server.startTLS != .off else { throw Bug("TLS is started where the policy has it") }
-        guard !client.isEncrypted else { throw Bug("TLS is started once") }
         input.consumeAll()
         stage = .startingTLS
         reply(bytes)

@@ -64,7 +64,9 @@ final class ClientSession: ConnectionDelegate {
     var inquiry: (any AuthInquiry)?
     /// Milliseconds of the monotonic clock when the provider is asked no more.
     var askUntil: UInt64 = 0
-    /// The session closes when the client has answered the error data of a refusal.
+    /// The client was sent the error data of a refusal, and has not answered it yet.
+    var awaitsRefusalEnd = false
+    /// The session closes when it has.
     var endsAfterRefusal = false
     // The server behind
     var backend: Connection?

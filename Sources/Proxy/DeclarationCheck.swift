@@ -65,6 +65,12 @@ package struct DeclarationCheck {
                     "\(title): \"\(directive.name)\" is no name for a directive: lower-case letters, digits, \"_\", \"-\""
                 )
             }
+            guard !directive.contexts.isEmpty else {
+                throw ConfigError("\(title): directive \"\(directive.name)\" may stand nowhere")
+            }
+            guard directive.arguments.isPossible else {
+                throw ConfigError("\(title): directive \"\(directive.name)\" takes no number of arguments")
+            }
             if let owner = owners.updateValue(title, forKey: directive.name) {
                 throw ConfigError("\(title): directive \"\(directive.name)\" belongs to \(owner) already")
             }

@@ -11,6 +11,11 @@ final class GuardedProvider: AuthProvider {
     private let timeout: Duration
     private let loop: EventLoop
 
+    /// As with `auth_http` (auth-http.md 5).
+    private static var longestDelay: Duration { .seconds(86_400) }
+    /// A provider that answers at once that it is to be asked again does not keep the worker busy.
+    private static var shortestRepetition: Duration { .milliseconds(100) }
+
     /// - Parameters:
     ///   - name: For the log: its directive.
     ///   - timeout: How long it may take.
@@ -36,18 +41,31 @@ final class GuardedProvider: AuthProvider {
     private func checked(_ verdict: Verdict, _ method: AuthenticationMethod) -> Verdict {
         switch verdict {
         case .accepted(let acceptance): problem(of: acceptance, method).map { failure($0) } ?? verdict
-        case .refused(let refusal, _, let user):
-            Self.isClean([refusal.message, refusal.code, refusal.errorData, user])
-                ? verdict : failure("answered with control characters")
-        case .wait(_, let user):
-            Self.isClean([user]) ? verdict : failure("answered with control characters")
+        case .refused(let refusal, let delay, let user):
+            if let problem = Self.problem(of: refusal, user) {
+                failure(problem)
+            } else {
+                .refused(refusal, delay: delay.map { min($0, Self.longestDelay) }, user: user)
+            }
+        case .wait(let delay, let user):
+            Self.isClean([user])
+                ? .wait(max(delay, Self.shortestRepetition), user: user) : failure(Self.controlCharacters)
         case .failed: verdict
         }
     }
 
+    private static let controlCharacters = "answered with control characters"
+
+    private static func problem(of refusal: Refusal, _ user: [UInt8]?) -> String? {
+        guard isClean([refusal.message, refusal.code, refusal.errorData, user]) else { return controlCharacters }
+        // It stands at the beginning of a reply: one of success would tell a client that it is logged in.
+        guard refusal.code?.span.isRefusalCode ?? true else { return "refused with a code that is none of a refusal" }
+        return nil
+    }
+
     private func problem(of acceptance: Acceptance, _ method: AuthenticationMethod) -> String? {
         let isClean = acceptance.password?.withBytes { !$0.hasControlCharacter } ?? true
-        guard isClean, Self.isClean([acceptance.user]) else { return "answered with control characters" }
+        guard isClean, Self.isClean([acceptance.user]) else { return Self.controlCharacters }
         if requiresPassword, acceptance.password == nil, !method.givesPassword { return "gave no password" }
         return SocketAddress(ofServer: acceptance) == nil ? "gave no valid address" : nil
     }
@@ -58,6 +76,14 @@ final class GuardedProvider: AuthProvider {
 
     private func failure(_ text: String) -> Verdict {
         .failed(AuthFailure(Array("authentication provider \"\(name)\" \(text)".utf8)))
+    }
+}
+
+extension Span<UInt8> {
+    /// SMTP's codes of failure, alone or with an enhanced one behind (RFC 5321 §4.2.1, RFC 2034).
+    fileprivate var isRefusalCode: Bool {
+        count >= 3 && (self[0] == 0x34 || self[0] == 0x35) && self[1].isASCIIDigit && self[2].isASCIIDigit
+            && (count == 3 || self[3] == 0x20)
     }
 }
 
@@ -103,7 +129,9 @@ private final class GuardedInquiry: AuthInquiry {
     }
 
     private func end() {
-        loop.cancel(&timer)
-        inquiry = nil
+        // Taken out first: the inquiry may cancel once more on its way.
+        let (timer, inquiry) = (self.timer.take(), self.inquiry.take())
+        if let timer { loop.cancel(timer) }
+        withExtendedLifetime(inquiry) {}
     }
 }

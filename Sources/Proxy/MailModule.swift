@@ -105,6 +105,7 @@ package final class MailModule {
                 authentication: authentications[index], hostName: hostName)
             do throws(ConfigError) {
                 try declaration.check(plan.serviceContext)
+                if case .declared(let provider) = authentications[index] { try provider.check(plan.serviceContext) }
             } catch {
                 throw ConfigError(error.message, at: server.position, level: error.level, hint: error.hint)
             }

@@ -1,5 +1,6 @@
 import ApusMail
 import EventLoop
+import Glibc
 import Platform
 
 /// The worker's loop as providers of other packages see it.
@@ -19,7 +20,7 @@ final class ProviderLoop: WorkerLoop {
     func watch(
         _ descriptor: CInt, for interest: Readiness, _ ready: @escaping (Readiness) -> Void
     ) -> (any Cancellable)? {
-        let watch = ProviderWatch(descriptor, loop, ready)
+        let watch = ProviderWatch(copying: descriptor, loop, ready)
         return watch.begin(interest) ? watch : nil
     }
 }
@@ -30,25 +31,34 @@ private final class ProviderTimer: Cancellable {
 
     init(_ timer: TimerHandle, _ loop: EventLoop) { (self.timer, self.loop) = (timer, loop) }
 
-    func cancel() { loop.cancel(&timer) }
+    func cancel() {
+        // Taken out first: what the timer's action holds goes away with it, and may cancel once more on its way.
+        guard let timer = timer.take() else { return }
+        loop.cancel(timer)
+    }
 }
 
 /// A descriptor of a provider. The loop keeps it until it is cancelled.
+///
+/// What is watched is a copy: one that its owner has closed all the same, against the rules, may be a session's by the time
+/// the watch is cancelled.
 private final class ProviderWatch: Cancellable, EventSource {
-    private let descriptor: CInt
+    private let copy: CInt
     private let loop: EventLoop
     private var registration: Registration?
     private var ready: ((Readiness) -> Void)?
 
-    init(_ descriptor: CInt, _ loop: EventLoop, _ ready: @escaping (Readiness) -> Void) {
-        (self.descriptor, self.loop, self.ready) = (descriptor, loop, ready)
+    init(copying descriptor: CInt, _ loop: EventLoop, _ ready: @escaping (Readiness) -> Void) {
+        copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        (self.loop, self.ready) = (loop, ready)
     }
 
     func begin(_ interest: Readiness) -> Bool {
         var events: Events = []
         if interest.contains(.input) { events.formUnion([.input, .peerClosed]) }
         if interest.contains(.output) { events.insert(.output) }
-        registration = try? loop.add(descriptor, events, self)
+        registration = try? loop.add(copy, events, self)
+        if registration == nil, copy >= 0 { _ = close(copy) }
         return registration != nil
     }
 
@@ -60,9 +70,12 @@ private final class ProviderWatch: Cancellable, EventSource {
     }
 
     func cancel() {
-        ready = nil
-        // A copy of the descriptor may be open elsewhere: the kernel is told.
-        if let registration { loop.remove(registration, descriptor) }
-        registration = nil
+        // Taken out first: what the action holds goes away with it, and may cancel once more on its way.
+        guard let registration = registration.take() else { return }
+        let action = ready.take()
+        // The owner's is open still: the kernel is told.
+        loop.remove(registration, copy)
+        _ = close(copy)
+        withExtendedLifetime(action) {}
     }
 }

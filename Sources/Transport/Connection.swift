@@ -35,8 +35,9 @@ package final class Connection: EventSource {
     /// Something is still to be sent.
     package var hasPendingOutput: Bool { isKeeping }
 
-    // Set and read at once, without calls to others meanwhile: there is nothing that could be seen half-changed, and the checks
-    // were a tenth of a login. They are private, since other modules would check them all the same.
+    // Nothing that is called while one of them is changed comes back to this connection: libssl's callbacks know the TLS session
+    // alone, and a closure of ``withTLS(_:)`` only looks. So there is nothing that could be seen half-changed, and the checks were
+    // a tenth of a login. They are private, since other modules would check them all the same.
     @exclusivity(unchecked) private var number: CInt
     @exclusivity(unchecked) private var mayRead = false
     @exclusivity(unchecked) private var mayWrite = true

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from certs import client_context, self_signed
-from harness import ConnectionEnded, ProxyTest, resident_kib
+from harness import ConnectionEnded, ProxyTest, processor_seconds, resident_kib
 from scripted import AuthService, Server, accept, drain, refuse
 
 BINARY = os.environ.get("APUS_MISBEHAVING_BINARY")
@@ -36,6 +36,9 @@ class Declarations(unittest.TestCase):
             ("taken block", 'protocol "misbehaving": directive "server" belongs to Apus already'),
             ("directive of the loader", 'protocol "misbehaving": directive "include" belongs to Apus already'),
             ("directive of its own", 'protocol "misbehaving": directive "misbehaviour" belongs to protocol "misbehaving" already'),
+            ("directive for nowhere", 'protocol "misbehaving": directive "nowhere" may stand nowhere'),
+            ("directive without arguments",
+             'protocol "misbehaving": directive "impossible" takes no number of arguments'),
             ("directive without a name", 'protocol "misbehaving": "two words" is no name for a directive'),
             ("provider without its directive",
              'authentication provider "auth_other": there is no directive of that name among its own'),
@@ -235,30 +238,64 @@ class Dialogs(MisbehavingTest):
     def test_an_end_of_a_refusal_that_there_was_not(self):
         self.arrange()
         wire = self.bad()
-        wire.says("END", "NOOP")
-        wire.hears("ended", "fine")
+        wire.says("END")
+        self.ends(wire, ERROR, promise="the end of a refusal answers its error data")
+
+    def test_going_on_after_error_data(self):
+        for wait in (1, None):
+            with self.subTest(wait=wait):
+                self.arrange("error data for ever", answer=refuse("no", Auth_Wait=wait))
+                wire = self.bad()
+                wire.says("LOGIN bob wonderland")
+                wire.hears("data")
+                wire.says("more")
+                self.ends(wire, ERROR, promise="error data of a refusal is answered by its end")
+                self.assertEqual(len(self.auth.requests), 1)
+
+    def test_logins_without_end(self):
+        self.arrange("logs in without using anything up", answer=refuse("no", Auth_Wait=1), server="max_commands 2;")
+        wire = self.bad()
+        wire.says("NOOP")
+        wire.hears("no: no", "no: no", "too long")
+        wire.hears_end()
+        self.proxy.wait_log("client sent too many commands")
+        self.assertEqual(len(self.auth.requests), 2)
         self.goes_on()
 
-    def test_error_data_for_ever(self):
-        self.arrange("error data for ever", answer=refuse("no", Auth_Wait=1), server="max_commands 3; timeout 5s;")
+    def test_a_login_in_clear_where_TLS_must_be_started(self):
+        certificate, key = self_signed(self.dir / "mail.pem", self.dir / "mail.key", "mail.example.com")
+        self.arrange(server=f"starttls only; ssl_certificate {certificate}; ssl_certificate_key {key};")
         wire = self.bad()
         wire.says("LOGIN bob wonderland")
-        for _ in range(2):
-            wire.hears("data")
-            wire.says("more")
-        wire.hears("data")
-        wire.says("more")
-        self.ends(wire, "too long")
+        self.ends(wire, ERROR, promise="nobody logs in before TLS where it must be started")
+        self.assertEqual(self.auth.requests, [])
+        wire = self.bad()
+        wire.says("TLS")
+        wire.hears("go on")
+        wire.starts_tls(client_context())
+        wire.says("LOGIN bob wonderland")
+        wire.hears("welcome")
+
+    def test_credentials_with_line_ends(self):
+        self.arrange(answer=refuse("no"))
+        wire = self.bad()
+        wire.says("RAW")
+        self.ends(wire, "no: no")
+        request = self.auth.requests[0]
+        self.assertEqual((request.header("Auth-User"), request.header("Auth-Pass")), ("a%0D%0Ab", "c%0D%0Ad"))
 
     def test_delays_that_are_none(self):
         self.arrange("negative delay")
-        self.bad().says("BYE")
-        self.goes_on()
-        self.arrange("endless delay")
-        wire = self.bad(None)
-        wire.hears_nothing()
-        wire.says("NOOP")
-        self.ends(wire, "too early")
+        wire = self.bad()
+        wire.says("BYE")
+        self.ends(wire, "bye")
+        for fault in ("endless delay", "immeasurable delay"):
+            with self.subTest(fault):
+                self.arrange(fault)
+                wire = self.bad(None)
+                wire.hears_nothing()
+                wire.says("NOOP")
+                self.ends(wire, "too early")
 
 
 class DialogsBehind(MisbehavingTest):
@@ -391,12 +428,14 @@ class Providers(MisbehavingTest):
         wire = self.unreliable("answers the dead", server="timeout 1s;")
         wire.hears(ERROR)
         wire.hears_end()
+        # It answers half a second later. What must not come of it is nothing to wait for.
         time.sleep(1)
         self.assertEqual(len(self.backend.connections), 0)
         self.goes_on()
 
     def test_control_characters(self):
-        for fault in ("two lines", "two lines of a name", "two lines of a password", "two lines in the log"):
+        for fault in ("two lines", "two lines of a name", "two lines of a password", "two lines in the log",
+                      "two lines of a code", "two lines of error data", "two lines of who waits"):
             with self.subTest(fault):
                 self.fails(fault, 'authentication provider "auth_unreliable" answered with control characters')
         self.fails("fails", r"two\\nlines")
@@ -405,6 +444,51 @@ class Providers(MisbehavingTest):
         for fault in ("no address", "port 0", "port 65536"):
             with self.subTest(fault):
                 self.fails(fault, 'authentication provider "auth_unreliable" gave no valid address')
+
+    def test_a_refusal_that_looks_like_success(self):
+        self.fails("code of success", 'authentication provider "auth_unreliable" refused with a code that is none of a refusal')
+
+    def test_no_password_where_the_client_gave_none(self):
+        self.arrange(server='auth_unreliable ""; timeout 2s;')
+        wire = self.bad()
+        wire.says("EXTERNAL")
+        self.ends(wire, ERROR)
+        self.proxy.wait_log('authentication provider "auth_unreliable" gave no password')
+
+    def test_an_endless_delay(self):
+        wire = self.unreliable("endless delay")
+        wire.hears_nothing()
+        wire.closes()
+        self.goes_on()
+
+    def test_asking_again_at_once(self):
+        wire = self.unreliable("is to be asked again at once", server="timeout 200ms;")
+        worker = self.proxy.workers()[0]
+        before = processor_seconds(worker)
+        self.ends(wire, ERROR)
+        self.proxy.wait_log("auth service asked to wait for too long")
+        self.assertLess(processor_seconds(worker) - before, 0.2)
+
+    def test_a_timer_that_sets_itself_anew(self):
+        wire = self.unreliable("sets a timer that sets itself anew", server="timeout 500ms;")
+        self.neighbour.says("NOOP")
+        self.neighbour.hears("fine")
+        self.ends(wire, ERROR)
+
+    def test_cancelling_once_more(self):
+        self.unreliable("cancels what it cancels").hears("welcome")
+        self.goes_on()
+
+    def test_a_descriptor_closed_while_it_is_watched(self):
+        wire = self.unreliable("closes what it watches")
+        # These get its number, and the one beside it.
+        others = [self.bad(), self.bad()]
+        wire.hears("no: no")
+        wire.hears_end()
+        for other in others:
+            other.says("NOOP")
+            other.hears("fine")
+        self.goes_on()
 
     def test_a_negative_delay_is_the_end(self):
         wire = self.unreliable("negative delay")
@@ -427,6 +511,10 @@ class Providers(MisbehavingTest):
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"\[emerg\] 4 letters are no name in \S+apus.conf:\d+")
         self.assertIn("[notice] take another", done.stderr)
+        proxy.env = {"APUS_MISDECLARED": "provider's check"}
+        done = proxy.run("-t")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"\[emerg\] nobody is known to 4 letters in \S+apus.conf:\d+")
 
 
 if __name__ == "__main__":

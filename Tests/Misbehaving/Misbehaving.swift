@@ -52,6 +52,7 @@ struct MisbehavingClientDialog: ClientDialog {
         case "spokeTooEarly throws", "early": .seconds(5)
         case "negative delay": .seconds(-5)
         case "endless delay": .seconds(Int64.max)
+        case "immeasurable delay": .seconds(Int64.max) * 10
         default: .zero
         }
     }
@@ -93,6 +94,9 @@ struct MisbehavingClientDialog: ClientDialog {
         default: break
         }
         guard let end = input.firstIndex(of: 0x0A) else { return ClientStep(consumed: 0, .needMoreInput) }
+        if fault == "logs in without using anything up" {
+            return ClientStep(consumed: 0, .authenticate(credentials(["", "bob", "wonderland"])))
+        }
         return ClientStep(consumed: end + 1, perform(input.extracting(0..<end)))
     }
 
@@ -106,6 +110,7 @@ struct MisbehavingClientDialog: ClientDialog {
         case "TLS": return .startTLS("go on\r\n".bytes)
         case "LOGIN" where words.count == 3:
             return .authenticate(Credentials(method: .plain, login: words[1], password: Secret(words[2])))
+        case "EXTERNAL": return .authenticate(Credentials(method: .external, login: "bob".bytes, password: Secret([])))
         case "RAW":
             return .authenticate(
                 Credentials(method: .plain, login: "a\r\nb".bytes, password: Secret("c\r\nd".bytes)))

@@ -17,6 +17,9 @@ enum Misdeclared {
         case "directive of the loader": one.directives.append(directive("include"))
         case "directive of its own": one.directives.append(directive("misbehaviour"))
         case "directive without a name": one.directives.append(directive("two words"))
+        case "directive for nowhere": one.directives.append(directive("nowhere", in: []))
+        case "directive without arguments":
+            one.directives.append(directive("impossible", arguments: .between(3, 2)))
         case "check":
             one.check = { context throws(ConfigError) in
                 throw ConfigError("\(context.serverName.count) letters are no name", hint: "take another")
@@ -47,6 +50,10 @@ enum Misdeclared {
         case "provider in main":
             one.directive = "auth_main"
             one.directives.append(directive("auth_main", in: .main))
+        case "provider's check":
+            one.check = { context throws(ConfigError) in
+                throw ConfigError("nobody is known to \(context.serverName.count) letters")
+            }
         default: break
         }
         return [one]
@@ -57,10 +64,12 @@ enum Misdeclared {
         static var directives: [Directive<Nothing>] { [] }
     }
 
-    private static func directive(_ name: String, in contexts: Contexts = [.mail, .server]) -> AnyDirective {
+    private static func directive(
+        _ name: String, in contexts: Contexts = [.mail, .server], arguments: ArgumentCount = .exactly(1)
+    ) -> AnyDirective {
         AnyDirective(
             Directive<Nothing>(
-                name, in: contexts, arguments: .exactly(1), placeholder: "x", default: nil, "Nothing.",
+                name, in: contexts, arguments: arguments, placeholder: "x", default: nil, "Nothing.",
                 read: { (_) throws(ConfigError) in { _ in } }))
     }
 }

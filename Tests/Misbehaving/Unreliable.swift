@@ -39,8 +39,13 @@ final class UnreliableProvider: AuthProvider {
         .accepted(Acceptance(server: server.bytes, port: port ?? self.port, user: user?.bytes))
     }
 
-    private func refusal(_ text: String, delay: Duration? = .milliseconds(50), user: String? = nil) -> Verdict {
-        .refused(Refusal(message: text.bytes), delay: delay, user: user?.bytes)
+    private func refusal(
+        _ text: String, delay: Duration? = .milliseconds(50), user: String? = nil, code: String? = nil,
+        errorData: String? = nil
+    ) -> Verdict {
+        .refused(
+            Refusal(message: text.bytes, code: code?.bytes, errorData: errorData?.bytes), delay: delay,
+            user: user?.bytes)
     }
 
     func decide(_ request: AuthRequest, answer: @escaping (Verdict) -> Void) -> any AuthInquiry {
@@ -75,6 +80,17 @@ final class UnreliableProvider: AuthProvider {
         case "port 0": later(acceptance(port: "0".bytes), answer)
         case "port 65536": later(acceptance(port: "65536".bytes), answer)
         case "negative delay": later(refusal("no", delay: .seconds(-3)), answer)
+        case "endless delay": later(refusal("no", delay: .seconds(Int64.max) * 10), answer)
+        case "code of success": later(refusal("no", code: "235 2.7.0"), answer)
+        case "two lines of a code": later(refusal("no", code: "535\r\n235"), answer)
+        case "two lines of error data": later(refusal("no", errorData: "e30=\r\nx"), answer)
+        case "two lines of who waits": later(.wait(.milliseconds(20), user: "bob\nroot".bytes), answer)
+        case "is to be asked again at once": _ = loop.schedule(after: .zero) { answer(.wait(.zero, user: nil)) }
+        case "sets a timer that sets itself anew":
+            question.again = { [loop] in _ = loop.schedule(after: .zero) { question.again?() } }
+            question.again?()
+        case "cancels what it cancels": cancelTwice(answer)
+        case "closes what it watches": closeWatched(answer)
         case "waits for ever": later(.wait(.milliseconds(20), user: nil), answer)
         case "fails": later(.failed(AuthFailure("two\nlines".bytes)), answer)
         case "uses the loop": useLoop(answer)
@@ -84,6 +100,37 @@ final class UnreliableProvider: AuthProvider {
     }
 
     private func later(_ verdict: Verdict, _ answer: @escaping (Verdict) -> Void) { loop.later { answer(verdict) } }
+
+    /// What goes away with a timer, and with a watch, cancels them once more.
+    private func cancelTwice(_ answer: @escaping (Verdict) -> Void) {
+        let timers = Attempt()
+        timers.held = loop.schedule(after: .seconds(60)) { timers.end() }
+        let timer = timers.held
+        let watches = Attempt()
+        var pair: [CInt] = [-1, -1]
+        guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &pair) == 0 else { return }
+        watches.held = loop.watch(pair[0], for: .input) { _ in watches.end() }
+        let watch = watches.held
+        // The closures are the only ones that hold them now.
+        _ = loop.schedule(after: .milliseconds(50)) { [pair] in
+            timer?.cancel()
+            watch?.cancel()
+            for descriptor in pair { _ = close(descriptor) }
+            answer(self.acceptance())
+        }
+    }
+
+    /// A descriptor is closed while it is watched, against the rules; somebody else's has its number when the watch ends.
+    private func closeWatched(_ answer: @escaping (Verdict) -> Void) {
+        var pair: [CInt] = [-1, -1]
+        guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &pair) == 0 else { return }
+        let watch = loop.watch(pair[0], for: .input) { _ in }
+        for descriptor in pair { _ = close(descriptor) }
+        _ = loop.schedule(after: .seconds(1)) {
+            watch?.cancel()
+            answer(self.refusal("no", delay: nil))
+        }
+    }
 
     /// A timer that is cancelled, one that is not, and a socket pair that becomes writable and readable; a descriptor that is
     /// none cannot be watched.
@@ -118,7 +165,17 @@ final class UnreliableProvider: AuthProvider {
     }
 }
 
+private final class Attempt {
+    var held: (any Cancellable)?
+    func end() { held?.cancel() }
+    deinit { held?.cancel() }
+}
+
 private final class Question: AuthInquiry {
     var cancelled: (() -> Void)?
-    func cancel() { cancelled?() }
+    var again: (() -> Void)?
+    func cancel() {
+        again = nil
+        cancelled?()
+    }
 }
