@@ -18,7 +18,7 @@ extension BackendDialog {
 
 /// What a dialog made of the server's bytes.
 public enum BackendStep {
-    /// No complete reply yet. More than `proxy_buffer` of them end the session.
+    /// No complete reply yet. When `proxy_buffer` is full with it the session ends.
     case needMoreInput
     /// The reply was the awaited one: send this next. All input is used up.
     /// `activity` names it in the log after "while", for example `sending user name to upstream`.

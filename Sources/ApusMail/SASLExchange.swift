@@ -20,20 +20,28 @@ public struct SASLExchange: Sendable {
 
     private let mechanism: SASLMechanism
     private let salt: [UInt8]
+    private let externalChallenge: [UInt8]
     /// LOGIN: the user name, once it was given.
     private var user: [UInt8]?
 
     /// - Parameters:
     ///   - mechanism: What the client asked for, and may use.
     ///   - salt: The challenge of CRAM-MD5, angle brackets included; empty for the others.
-    public init(_ mechanism: SASLMechanism, salt: [UInt8]) { (self.mechanism, self.salt) = (mechanism, salt) }
+    ///   - externalChallenge: What a client of EXTERNAL is asked that gave no initial response, Base64: nothing (RFC 4422
+    ///     appendix A), unless clients are used to something else.
+    public init(_ mechanism: SASLMechanism, salt: [UInt8], externalChallenge: StaticString = "") {
+        (self.mechanism, self.salt, self.externalChallenge) = (mechanism, salt, externalChallenge.bytes)
+    }
+
+    /// What nginx asks clients of EXTERNAL, as those of LOGIN: "Username:".
+    public static var nginxExternalChallenge: StaticString { "VXNlcm5hbWU6" }
 
     /// The mechanism's name came alone.
     public func begin() -> SASLStep {
         switch mechanism {
         case .plain, .xoauth2, .oauthBearer: .challenge([])
-        // Clients of EXTERNAL are asked as those of LOGIN are, as nginx does it: "Username:".
-        case .login, .external: .challenge("VXNlcm5hbWU6".bytes)
+        case .login: .challenge("VXNlcm5hbWU6".bytes)  // "Username:"
+        case .external: .challenge(externalChallenge)
         case .cramMD5: .challenge(Base64.encode(salt.span))
         }
     }

@@ -15,10 +15,10 @@ extension Span where Element == UInt8 {
         return count >= length && extracting(0..<length).equals(text)
     }
 
-    /// Whether the bytes are `text`, letters compared without their case; `text` is written in capitals.
+    /// Whether the bytes are `text`, letters compared without their case.
     @inlinable public func spells(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
-        for index in 0..<count where self[index].asciiUppercased != text.utf8Start[index] { return false }
+        for index in 0..<count where self[index].asciiUppercased != text.utf8Start[index].asciiUppercased { return false }
         return true
     }
 

@@ -30,6 +30,13 @@ final class Reading {
         try readStatements(of: &text, until: .endOfText, into: block, in: context)
     }
 
+    /// What the text of a `server` block, without the block, comes to.
+    func settings(ofServer body: String) throws(ConfigError) -> Settings {
+        var text = ConfigurationText(lexer: Lexer(Array(body.utf8)), file: "server")
+        try readStatements(of: &text, until: .endOfText, into: root, in: .server)
+        return root.settings
+    }
+
     private func readStatements(
         of text: inout ConfigurationText, until ending: Ending, into block: Block, in context: Contexts
     ) throws(ConfigError) {

@@ -7,6 +7,18 @@ public struct Settings: Sendable {
     /// All defaults.
     public init() {}
 
+    /// Those of a `server` block with this text: how the directives of a protocol or provider can be tested without a daemon.
+    ///
+    /// - Parameters:
+    ///   - text: Directives as in a configuration: `nntp_posting off;`.
+    ///   - directives: All that may stand there.
+    /// - Throws: What the operator would be told; the file is called `server`.
+    public init(reading text: String, with directives: [AnyDirective]) throws(ConfigError) {
+        let environment = LoadingEnvironment(prefix: "", configurationPrefix: "", isPrivileged: false, warn: { _ in })
+        let reading = Reading(directives: DirectiveIndex(directives, []), environment: environment)
+        self = try reading.settings(ofServer: text)
+    }
+
     /// The settings of one group; its defaults when nothing was set.
     public subscript<Group: SettingsBlock>(_ type: Group.Type) -> Group {
         get { groups[ObjectIdentifier(type)] as? Group ?? Group() }

@@ -138,7 +138,9 @@ struct IMAPClientDialog: ClientDialog {
             let mechanism = arguments[0].read(in: input, { SASLMechanism(named: $0) }),
             service.policy.admits(mechanism, canVerifyDigests: client.canVerifyDigests)
         else { return answer(invalid) }
-        var exchange = SASLExchange(mechanism, salt: mechanism == .cramMD5 ? client.challenge.text : [])
+        var exchange = SASLExchange(
+            mechanism, salt: mechanism == .cramMD5 ? client.challenge.text : [],
+            externalChallenge: SASLExchange.nginxExternalChallenge)
         let step =
             arguments.count == 1 ? exchange.begin() : arguments[1].read(in: input) { exchange.begin(with: $0) }
         return goOn(exchange, step)

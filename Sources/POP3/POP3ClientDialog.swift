@@ -171,7 +171,9 @@ struct POP3ClientDialog: ClientDialog {
         guard arguments.count <= 2, let mechanism = SASLMechanism(named: input.extracting(name)),
             service.policy.admits(mechanism, canVerifyDigests: client.canVerifyDigests)
         else { return refuse() }
-        var exchange = SASLExchange(mechanism, salt: mechanism == .cramMD5 ? client.challenge.text : [])
+        var exchange = SASLExchange(
+            mechanism, salt: mechanism == .cramMD5 ? client.challenge.text : [],
+            externalChallenge: SASLExchange.nginxExternalChallenge)
         let step =
             arguments.count == 1 ? exchange.begin() : exchange.begin(with: input.extracting(arguments[1]))
         return goOn(exchange, step)

@@ -180,7 +180,9 @@ struct SMTPClientDialog: ClientDialog {
         guard arguments.count <= 2, let mechanism = SASLMechanism(named: line.extracting(arguments[0])),
             service.policy.admits(mechanism, canVerifyDigests: client.canVerifyDigests)
         else { return answer(Self.invalid) }
-        var exchange = SASLExchange(mechanism, salt: mechanism == .cramMD5 ? client.challenge.text : [])
+        var exchange = SASLExchange(
+            mechanism, salt: mechanism == .cramMD5 ? client.challenge.text : [],
+            externalChallenge: SASLExchange.nginxExternalChallenge)
         let step = arguments.count == 1 ? exchange.begin() : exchange.begin(with: line.extracting(arguments[1]))
         return goOn(exchange, step)
     }

@@ -7,7 +7,7 @@ private struct Server {
     private var dialog: any BackendDialog
 
     init(user: String = "bob", password: String = "secret") throws {
-        var client = Service().make().makeClientDialog(Service().client)
+        var client = try Service().make().makeClientDialog(Service().client)
         let line = "a1 LOGIN x y\r\n".bytes
         _ = try client.receive(line.span)
         dialog = try client.makeBackendDialog(

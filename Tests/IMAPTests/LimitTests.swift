@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func `the limit is the session's to ask for`() throws {
-        var dialog = service.make().makeClientDialog(service.client)
+        var dialog = try service.make().makeClientDialog(service.client)
         #expect(dialog.inputLimit == 32)
         let line = "a AUTHENTICATE PLAIN\r\n".bytes
         #expect(try dialog.receive(line.span).consumed == line.count)

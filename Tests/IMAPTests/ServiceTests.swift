@@ -68,12 +68,12 @@ import Testing
             declaration.directives.map { "\($0.name) \($0.defaultText ?? "")" } == [
                 "imap_auth plain", "imap_capabilities IMAP4 IMAP4rev1 UIDPLUS", "imap_client_buffer 4k",
             ])
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         #expect(try dialog.greeting() == "* OK IMAP4 ready\r\n".bytes)
     }
 
     @Test func `throws when the session breaks its promises`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         #expect(throws: ApusMail.Bug.self) { try dialog.refused(Refusal(message: [])) }
         let login = BackendLogin(user: [], password: nil, clientAddress: [], method: .plain)
         #expect(throws: ApusMail.Bug.self) { _ = try dialog.makeBackendDialog(login) }

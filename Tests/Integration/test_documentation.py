@@ -1,10 +1,12 @@
 """The articles of ApusMail's documentation: their code is that of the examples, which are built and run (`test_example_protocol`,
 `test_example_provider`). That every page builds, and every public symbol has one, `contrib/documentation --check` shows."""
 
+import os
 import re
 import unittest
 
-from harness import ROOT
+from certs import self_signed
+from harness import ROOT, ProxyTest
 
 ARTICLES = ROOT / "Sources/ApusMail/ApusMail.docc"
 
@@ -36,6 +38,26 @@ class Articles(unittest.TestCase):
 
     def test_an_auth_provider(self):
         self.compare("AnAuthProvider.md", ROOT / "contrib/example-provider")
+
+
+class Configurations(ProxyTest):
+
+    def accepts(self, article, binary):
+        blocks = re.findall(r"^```\n(events \{\}\n.*?)^```$", (ARTICLES / article).read_text(), re.M | re.S)
+        self.assertEqual(len(blocks), 1)
+        certificate, key = self_signed(self.dir / "news.pem", self.dir / "news.key", "news.example.com")
+        text = blocks[0].replace("/etc/ssl/news.pem", str(certificate)).replace("/etc/ssl/news.key", str(key))
+        done = self.prepare(text, binary=binary).run("-t")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    @unittest.skipUnless(os.environ.get("APUS_EXAMPLES"), "contrib/test builds the example and names it in APUS_EXAMPLES")
+    def test_declaring_a_protocol(self):
+        self.accepts("DeclaringAProtocol.md", os.environ["APUS_EXAMPLES"].split(":")[0])
+
+    @unittest.skipUnless(os.environ.get("APUS_EXAMPLE_PROVIDER"),
+                         "contrib/test builds the example and names it in APUS_EXAMPLE_PROVIDER")
+    def test_an_auth_provider(self):
+        self.accepts("AnAuthProvider.md", os.environ["APUS_EXAMPLE_PROVIDER"])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import time
 import unittest
 
-from harness import DEADLINE, wait_until
+from harness import title, wait_until
 from imap import Backend, IMAPTest
 from scripted import Server
 
@@ -23,7 +23,7 @@ def question(wire):
 @unittest.skipUnless(BINARY, "contrib/test builds the example and names it in APUS_EXAMPLE_PROVIDER")
 class SocketAuth(IMAPTest):
 
-    def arrange(self, *answers, server="", **options):
+    def arrange(self, *answers, server="", main="", **options):
         """Each connection to the service hears one of the answers; a function is the whole conversation."""
         self.asked = []
 
@@ -39,6 +39,7 @@ class SocketAuth(IMAPTest):
         self.service = self.serve(Server(scripts=[script(answer) for answer in answers], path=self.dir / "users.sock"))
         self.proxy = self.start(
             f"""
+            {main}
             mail {{
                 auth_socket @dir@/users.sock;
                 server {{
@@ -61,8 +62,8 @@ class SocketAuth(IMAPTest):
     def test_a_refusal_waits_and_the_next_attempt_is_asked_about(self):
         self.arrange("NO Wrong password\n", "OK 127.0.0.1 @backend@\n")
         wire = self.client()
-        wire.says("a1 LOGIN bob wonderland")
         begin = time.monotonic()
+        wire.says("a1 LOGIN bob wonderland")
         wire.hears("a1 NO Wrong password")
         self.assertGreater(time.monotonic() - begin, 1.9)
         self.log_in(wire, tag="a2")
@@ -95,14 +96,15 @@ class SocketAuth(IMAPTest):
         # Its connection was closed, too.
         wait_until(lambda: self.service.connections[0].done.is_set(), "the end of the question")
 
-    def test_a_client_that_leaves_takes_its_question_along(self):
-        self.arrange(lambda wire: wire.hears_rest(), server="timeout 2s;")
+    def test_a_worker_that_ends_takes_its_question_along(self):
+        self.arrange(lambda wire: wire.hears_rest(), main="worker_shutdown_timeout 300ms;")
         wire = self.client()
         wire.says("a1 LOGIN bob wonderland")
         wait_until(lambda: self.service.connections, "the question")
-        wire.closes()
-        wait_until(lambda: self.service.connections[0].done.is_set(), "the end of the question", timeout=DEADLINE)
-        self.serves_others()
+        self.proxy.same_workers = False
+        self.proxy.run("-s", "reload")
+        wait_until(lambda: self.service.connections[0].done.is_set(), "the end of the question")
+        self.assertIn("worker process", title(self.proxy.workers()[0]))
 
     def test_no_service(self):
         self.arrange()
@@ -113,6 +115,14 @@ class SocketAuth(IMAPTest):
         wire.hears(ERROR)
         self.proxy.wait_log(r"connect\(\) to the authentication socket failed \(2: No such file")
         self.serves_others()
+
+    def test_a_path_that_no_socket_can_have(self):
+        for path in ('""', "/" + "x" * 107):
+            proxy = self.prepare(
+                f"mail {{ server {{ listen 127.0.0.1:@imap@; protocol imap; auth_socket {path}; }} }}", binary=BINARY)
+            done = proxy.run("-t")
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"\[emerg\] the path of a socket has 1 to 107 bytes in \S+apus.conf:1")
 
     def test_beside_the_built_in_ones(self):
         proxy = self.prepare(

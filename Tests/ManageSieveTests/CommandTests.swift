@@ -161,14 +161,14 @@ private let literal = #"counted, close: BYE "Invalid or too long literal""#
             ("S3CRET x", "..."), ("SECRET x", "..."), ("NOOP \"a", "NOOP \"a"), ("", "..."),
         ])
     func `show no secret in the log`(input: String, expected: String) throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         let bytes = input.bytes
         _ = try dialog.receive(bytes.span)
         #expect(String(decoding: dialog.redacted(bytes.span), as: UTF8.self) == expected)
     }
 
     @Test func `show no response in the log`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         let line = "AUTHENTICATE \"PLAIN\"\r\n".bytes
         _ = try dialog.receive(line.span)
         let response = "NOOP \"AGJv".bytes
@@ -185,7 +185,7 @@ private let literal = #"counted, close: BYE "Invalid or too long literal""#
     }
 
     @Test func `says why it goes`() throws {
-        let dialog = Service().make().makeClientDialog(Service().client)
+        let dialog = try Service().make().makeClientDialog(Service().client)
         #expect(dialog.farewell(.timeout) == "BYE \"Too slow to log in\"\r\n".bytes)
         #expect(dialog.farewell(.tooManyErrors) == "BYE \"Too many errors\"\r\n".bytes)
         #expect(dialog.farewell(.loginRefused) == "BYE \"Login refused\"\r\n".bytes)

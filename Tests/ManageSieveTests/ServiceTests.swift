@@ -10,7 +10,7 @@ import Testing
     }
 
     private func greeting(_ service: Service) throws -> String {
-        var dialog = service.make().makeClientDialog(service.client)
+        var dialog = try service.make().makeClientDialog(service.client)
         return String(decoding: try dialog.greeting(), as: UTF8.self)
     }
 
@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test func `throws when the session breaks its promises`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         #expect(throws: ApusMail.Bug.self) { try dialog.refused(Refusal(message: [])) }
         let login = BackendLogin(user: [], password: nil, clientAddress: [], method: .plain)
         #expect(throws: ApusMail.Bug.self) { _ = try dialog.makeBackendDialog(login) }

@@ -7,7 +7,7 @@ private struct Server {
     private var dialog: any BackendDialog
 
     init(user: String = "bob", password: String = "a b ") throws {
-        var client = Service().make().makeClientDialog(Service().client)
+        var client = try Service().make().makeClientDialog(Service().client)
         let line = "AUTH PLAIN AGJvYgA\r\n".bytes
         _ = try client.receive(line.span)
         dialog = try client.makeBackendDialog(

@@ -119,14 +119,14 @@ private let capabilities = "+OK Capability list follows / TOP / USER / UIDL / SA
             ("USER bob", "USER bob"), ("NOOP a", "NOOP a"), ("", "..."),
         ])
     func `show no secret in the log`(input: String, expected: String) throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         let bytes = input.bytes
         _ = try dialog.receive(bytes.span)
         #expect(String(decoding: dialog.redacted(bytes.span), as: UTF8.self) == expected)
     }
 
     @Test func `show no response in the log`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         let line = "AUTH PLAIN\r\n".bytes
         _ = try dialog.receive(line.span)
         let response = "AGJv YgBz".bytes

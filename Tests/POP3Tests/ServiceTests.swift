@@ -50,14 +50,14 @@ import Testing
     func `greets with a timestamp where it is of use`(methods: String, canVerify: Bool, timestamp: String) throws {
         var service = Service(directives: ["pop3_auth " + methods])
         service.canVerifyDigests = canVerify
-        var dialog = service.make().makeClientDialog(service.client)
+        var dialog = try service.make().makeClientDialog(service.client)
         #expect(try dialog.greeting() == "+OK POP3 ready\(timestamp)\r\n".bytes)
     }
 
     @Test func `takes no APOP for a timestamp it has not shown`() throws {
         var service = Service(directives: ["pop3_auth apop"])
         service.canVerifyDigests = false
-        var dialog = service.make().makeClientDialog(service.client)
+        var dialog = try service.make().makeClientDialog(service.client)
         _ = try dialog.greeting()
         service.canVerifyDigests = true
         try dialog.startedTLS(service.client)
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func `throws when the session breaks its promises`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         #expect(throws: ApusMail.Bug.self) { try dialog.refused(Refusal(message: [])) }
         let login = BackendLogin(user: [], password: nil, clientAddress: [], method: .plain)
         #expect(throws: ApusMail.Bug.self) { _ = try dialog.makeBackendDialog(login) }

@@ -25,7 +25,7 @@ package struct TestConversation<Tested: ProtocolUnderTest> {
     package init(_ service: TestService<Tested> = TestService()) throws {
         client = service.client
         errorData = service.errorData?.bytes
-        dialog = service.make().makeClientDialog(client)
+        dialog = try service.make().makeClientDialog(client)
         _ = try dialog.greeting()
     }
 
@@ -124,20 +124,12 @@ package struct TestService<Tested: ProtocolUnderTest>: Sendable {
             isEncrypted: isEncrypted, canVerifyDigests: canVerifyDigests, challenge: Challenge { "<1.2@mx>".bytes })
     }
 
-    package func make() -> any ProtocolService {
-        var settings = Settings()
-        for line in directives { apply(line.split(separator: " ").map(String.init), to: &settings) }
+    package func make() throws -> any ProtocolService {
+        let text = directives.map { $0 + ";" }.joined()
         return Tested.declaration.makeService(
-            ServiceContext(serverName: "mx".bytes, startTLS: startTLS, isStrict: isStrict, settings: settings))
-    }
-
-    private func apply(_ words: [String], to settings: inout Settings) {
-        guard let directive = Tested.declaration.directives.first(where: { $0.name == words[0] }) else { return }
-        let environment = LoadingEnvironment(prefix: "", configurationPrefix: "", isPrivileged: false, warn: { _ in })
-        let use = DirectiveUse(
-            name: words[0], arguments: words.dropFirst().map { Word($0) }, position: Position(file: "f", line: 1),
-            isFirst: true, environment: environment)
-        (try? directive.read(use))?(&settings)
+            ServiceContext(
+                serverName: "mx".bytes, startTLS: startTLS, isStrict: isStrict,
+                settings: try Settings(reading: text, with: Tested.declaration.directives)))
     }
 }
 

@@ -8,7 +8,7 @@ private struct Server {
 
     init(_ client: Client) throws {
         let service = Service(directives: client.directives + ["smtp_auth none external"])
-        var dialog = service.make().makeClientDialog(service.client)
+        var dialog = try service.make().makeClientDialog(service.client)
         var input = client.lines.map { $0 + "\r\n" }.joined().bytes
         while !input.isEmpty {
             let step = try dialog.receive(input.span)

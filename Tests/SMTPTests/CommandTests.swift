@@ -145,7 +145,7 @@ private let required = "530 5.7.1 Authentication required"
             ("", ""),
         ])
     func `keep passwords out of the log`(input: String, expected: String) throws {
-        let dialog = Service().make().makeClientDialog(Service().client)
+        let dialog = try Service().make().makeClientDialog(Service().client)
         let bytes = input.bytes
         #expect(String(decoding: dialog.redacted(bytes.span), as: UTF8.self) == expected)
     }

@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `refuses with the provider's code`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         let line = "AUTH PLAIN AGJvYgA\r\n".bytes
         _ = try dialog.receive(line.span)
         #expect(
@@ -55,7 +55,7 @@ import Testing
 
     @Test func `delays its greeting`() throws {
         let service = Service(directives: ["smtp_greeting_delay 5s"])
-        var dialog = service.make().makeClientDialog(service.client)
+        var dialog = try service.make().makeClientDialog(service.client)
         #expect(dialog.greetingDelay == .seconds(5))
         #expect(try dialog.spokeTooEarly() == "503 5.5.0 Improper use of SMTP command pipelining\r\n".bytes)
     }
@@ -76,13 +76,13 @@ import Testing
                 "smtp_auth plain login", "smtp_capabilities ", "smtp_client_buffer 4k", "smtp_greeting_delay 0",
                 "xclient on", "proxy_smtp_auth off",
             ])
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         #expect(dialog.greetingDelay == .zero)
         #expect(try dialog.greeting() == "220 mx ESMTP ready\r\n".bytes)
     }
 
     @Test func `throws when the session breaks its promises`() throws {
-        var dialog = Service().make().makeClientDialog(Service().client)
+        var dialog = try Service().make().makeClientDialog(Service().client)
         #expect(throws: ApusMail.Bug.self) { try dialog.refused(Refusal(message: [])) }
         let login = BackendLogin(user: [], password: nil, clientAddress: [], method: .none)
         #expect(throws: ApusMail.Bug.self) { _ = try dialog.makeBackendDialog(login) }

@@ -3,7 +3,7 @@ import PackageDescription
 
 let package = Package(
     name: "example-protocol",
-    // In a package of yours: .package(url: "…/apus.git", from: "0.1.0").
+    // In a package of yours: .package(url: "…/apus.git", .upToNextMinor(from: "0.1.0")).
     dependencies: [.package(name: "apus", path: "../..")],
     targets: [
         .target(name: "NNTP", dependencies: [.product(name: "ApusMail", package: "apus")]),

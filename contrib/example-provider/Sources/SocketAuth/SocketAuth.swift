@@ -20,9 +20,18 @@ struct SocketAuthSettings: SettingsBlock {
     static var directives: [Directive<SocketAuthSettings>] {
         [
             Directive(
-                "auth_socket", in: [.mail, .server], \.path, .optional(.string("path")),
+                "auth_socket", in: [.mail, .server], \.path, .optional(socketPath),
                 "The UNIX socket of the service that is asked about each login.")
         ]
+    }
+
+    /// As much as unix(7) has room for.
+    private static var socketPath: ArgumentSyntax<String> {
+        .string("path").checked { use, path throws(ConfigError) in
+            guard (1...107).contains(path.utf8.count) else {
+                throw use.error("the path of a socket has 1 to 107 bytes")
+            }
+        }
     }
 }
 
