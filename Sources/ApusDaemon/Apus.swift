@@ -58,7 +58,7 @@ public enum Apus {
             if let form = options.manual { exit(Information.printManual(form, wiring)) }
             if let file = options.nginxFile { exit(FromNginx.run(file, prefix: options.prefix, wiring)) }
             if options.showsVersion {
-                Information.show(options)
+                Information.show(options, wiring)
                 if !options.testsConfiguration { exit(0) }
             }
             exit(Command(options, arguments: arguments, wiring).run(title: title))

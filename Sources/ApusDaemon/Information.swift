@@ -1,3 +1,4 @@
+import Auth
 import Config
 import Glibc
 import Supervisor
@@ -14,10 +15,12 @@ enum Information {
     #endif
 
     /// Version, help and build on standard error, in this order, each once.
-    static func show(_ options: CommandLineOptions) {
+    static func show(_ options: CommandLineOptions, _ wiring: Wiring) {
         var text = "apus version: Apus/\(Apus.version)\n"
         if options.showsHelp { text += help }
-        if options.showsConfiguration { text += build }
+        if options.showsConfiguration {
+            text += build + "protocols: \(wiring.protocols.map(\.name).joined(separator: " "))\n"
+        }
         print(Array(text.utf8), to: 2)
     }
 
@@ -69,7 +72,8 @@ enum Information {
     /// - Returns: The exit status.
     static func printManual(_ form: CommandLineOptions.ManualForm, _ wiring: Wiring) -> CInt {
         let manual = Manual(
-            directives: wiring.manualDirectives, blocks: wiring.manualBlocks, differences: Differences.table)
+            directives: wiring.manualDirectives, blocks: wiring.manualBlocks, tables: HTTPAuthManual.tables,
+            differences: Differences.table)
         switch form {
         case .markdown: print(Array(manual.markdown.utf8))
         case .man: print(Array(manual.roff.utf8))

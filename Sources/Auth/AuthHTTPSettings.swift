@@ -27,7 +27,7 @@ package struct AuthHTTPSettings: SettingsBlock {
                 The HTTP service that decides about logins. Each login attempt is one GET request whose headers tell the \
                 method, the login, the password, the protocol and the client; the headers of the answer say whether the \
                 login is good (`Auth-Status: OK`, anything else is the text of the refusal) and which server the session \
-                goes to (`Auth-Server`, an address, and `Auth-Port`). `Auth-User` and `Auth-Pass` replace what the server \
+                goes to (`Auth-Server`, an address, and `Auth-Port`). All headers are listed behind the directives. `Auth-User` and `Auth-Pass` replace what the server \
                 behind is told, and `Auth-Wait` delays a refusal and lets the client try again. With the \
                 methods `xoauth2` and `oauthbearer` the password is the client's token, which the server behind is told as \
                 its password unless `Auth-Pass` replaces it; `Auth-Error-SASL` gives a refusal the error data, in Base64, \

@@ -18,13 +18,17 @@ package struct Manual {
     }
 
     let chapters: [Chapter]
+    let tables: [ManualTable]
     let differences: [Difference]
 
     /// - Parameters:
     ///   - directives: All of them, ``ConfigLoader/directives``; chapters come in the order of their groups.
+    ///   - tables: What comes behind the directives.
     ///   - differences: The rows of the section "Differences from nginx".
-    package init(directives: [AnyDirective], blocks: [BlockDirective], differences: [Difference] = []) {
-        self.differences = differences
+    package init(
+        directives: [AnyDirective], blocks: [BlockDirective], tables: [ManualTable] = [], differences: [Difference] = []
+    ) {
+        (self.tables, self.differences) = (tables, differences)
         var titles: [String] = []
         var entries: [String: [Entry]] = [:]
         for directive in directives {

@@ -2,13 +2,23 @@ extension Manual {
     /// The manual as Markdown, to be read with the sources.
     package var markdown: String {
         let head = "# Configuration of Apus\n\nPrinted by `apus` from the declarations of its directives.\n"
-        let sections = chapters.map { Self.markdown(of: $0) } + (differences.isEmpty ? [] : [differencesTable])
+        let sections =
+            chapters.map { Self.markdown(of: $0) } + tables.map { Self.markdown(of: $0) }
+            + (differences.isEmpty ? [] : [differencesTable])
         return ([head] + sections).joined(separator: "\n")
     }
 
     private var differencesTable: String {
-        let rows = differences.map { "| \(Self.cell($0.nginx)) | \(Self.cell($0.apus)) |\n" }
-        return "## Differences from nginx\n\n| nginx | Apus |\n|---|---|\n\(rows.joined())"
+        "## Differences from nginx\n\n" + Self.table(("nginx", "Apus"), differences.map { ($0.nginx, $0.apus) })
+    }
+
+    private static func markdown(of table: ManualTable) -> String {
+        "## \(escaped(table.title))\n\n\(escaped(table.introduction))\n\n"
+            + self.table(table.columns, table.rows.map { ($0.term, $0.meaning) })
+    }
+
+    private static func table(_ columns: (String, String), _ rows: [(String, String)]) -> String {
+        "| \(columns.0) | \(columns.1) |\n|---|---|\n" + rows.map { "| \(cell($0.0)) | \(cell($0.1)) |\n" }.joined()
     }
 
     /// A bar would end the cell, in a code span too.

@@ -11,7 +11,8 @@ extension Manual {
             A number sign starts a comment.
 
             """
-        return head + chapters.map { Self.roff(of: $0) }.joined() + differencesSection
+        return head + chapters.map { Self.roff(of: $0) }.joined() + tables.map { Self.roff(of: $0) }.joined()
+            + differencesSection
             + ".SH SEE ALSO\n.BR apus (8)\n"
     }
 
@@ -23,8 +24,17 @@ extension Manual {
         return ".SH \"DIFFERENCES FROM NGINX\"\n\(pairs.joined())"
     }
 
+    private static func roff(of table: ManualTable) -> String {
+        heading(table.title) + paragraph(table.introduction) + "\n"
+            + table.rows.map { ".TP\n\(guarded(spans($0.term)))\n\(guarded(spans($0.meaning)))\n" }.joined()
+    }
+
+    private static func heading(_ title: String) -> String {
+        ".SH \"\(escaped(title.uppercased()).replacing("\"", with: "\\(dq"))\"\n"
+    }
+
     private static func roff(of chapter: Chapter) -> String {
-        ".SH \"\(escaped(chapter.title.uppercased()).replacing("\"", with: "\\(dq"))\"\n"
+        heading(chapter.title)
             + chapter.entries.map { roff(of: $0) }.joined()
     }
 

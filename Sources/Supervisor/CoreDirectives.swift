@@ -26,7 +26,7 @@ extension CoreSettings {
                 let user = try UserIdentity(name: name, groupName: groupName)
                 return { $0.user = user }
             } catch {
-                throw use.error(error.message)
+                throw use.error(error.message, hint: error.hint)
             }
         }
     }
@@ -121,7 +121,11 @@ extension UserIdentity {
             (call, subject) = ("getgrnam", groupName)
             self.init(name: name, user: user, group: try UserIdentity.number(ofGroup: groupName))
         } catch {
-            throw ConfigError("\(call)(\"\(subject)\") failed" + (error.errno == 0 ? "" : " \(error.suffix)"))
+            // As on Debian: the user nobody is in the group nogroup.
+            let hasNoGroup = call == "getgrnam" && groupName == name
+            throw ConfigError(
+                "\(call)(\"\(subject)\") failed" + (error.errno == 0 ? "" : " \(error.suffix)"),
+                hint: hasNoGroup ? "no group has the user's name: name another, as in \"user \(name) nogroup;\"" : nil)
         }
     }
 }

@@ -98,6 +98,10 @@ import Testing
             "Auth-SSL-Cert: -----BEGIN%20X%0A", "X-Key: a b", "X-More: ", "Connection: keep-alive", "", "",
         ]
         #expect(try Self.text(request, writer) == lines.joined(separator: "\r\n"))
+        // In this order they stand in the manual, but for those that the configuration adds, and one that is not here.
+        let names = lines.dropFirst().compactMap { $0.split(separator: ":").first.map(String.init) }
+        let documented = HTTPAuthManual.tables[0].rows.flatMap { $0.term.split(separator: ", ").map(String.init) }
+        #expect(names.filter { !$0.hasPrefix("X-") } == documented.filter { $0 != "Auth-Salt" })
     }
 
     @Test(arguments: [("NONE", "Auth-SSL-Verify: NONE\r\n"), ("", "")])

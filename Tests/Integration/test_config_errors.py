@@ -1,5 +1,7 @@
 """Every error of the configuration language, with its message, file and line, and what the same words mean when right."""
 
+import contextlib
+import grp
 import os
 import re
 import subprocess
@@ -142,6 +144,21 @@ class Language(ConfigTest):
     def test_white_space_without_end_is_fine(self):
         self.accepts("events { }" + " " * 20000 + "\n" * 20000 + "worker_processes 1;")
 
+    @staticmethod
+    def user_without_group():
+        """On Debian, nobody is in the group nogroup."""
+        with contextlib.suppress(KeyError):
+            grp.getgrnam("nobody")
+            return []
+        return [("user nobody;", 'getgrnam("nobody") failed', 2)]
+
+    @apus_only
+    def test_a_user_without_a_group_of_that_name(self):
+        if not self.user_without_group():
+            self.skipTest("the user nobody has a group of that name")
+        self.refuses("events { } user nobody;", 'getgrnam("nobody") failed', 1,
+                     hint='no group has the user\'s name: name another, as in "user nobody nogroup;"')
+
     def test_values(self):
         self.each((
             ("daemon yes;", 'invalid value "yes" in "daemon" directive, it must be "on" or "off"', 2),
@@ -156,6 +173,7 @@ class Language(ConfigTest):
             ("debug_points never;", 'invalid value "never"', 2),
             ("user nosuchuser;", 'getpwnam("nosuchuser") failed', 2),
             ("user nobody nosuchgroup;", 'getgrnam("nosuchgroup") failed', 2),
+            *self.user_without_group(),
             ("worker_priority x;", '"worker_priority" directive invalid number', 2),
             ("worker_cpu_affinity 012;", 'invalid character "2" in "worker_cpu_affinity"', 2),
         ), lambda text: "events { }\n" + text)
