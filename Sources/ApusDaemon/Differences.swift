@@ -50,6 +50,11 @@ enum Differences {
                 mattersTo: .any
             ),
             Difference(
+                "Where a server behind repeats the command it refuses, the password in it reaches the error log.",
+                "What the log shows of the reply ends before it.",
+                mattersTo: .any
+            ),
+            Difference(
                 "EXTERNAL with an initial response is taken when it is not listed.",
                 "Only when listed. PLAIN and LOGIN work unlisted as in nginx, unless `auth_strict` is on.",
                 mattersTo: .any
@@ -186,6 +191,11 @@ enum Differences {
                 "An answer that ends before its headers do is not logged.",
                 "`auth http server ADDRESS prematurely closed connection`, level error.",
                 mattersTo: .using("auth_http")
+            ),
+            Difference(
+                "A server behind that closes the connection during the login is not logged.",
+                "`upstream prematurely closed connection`, level error.",
+                mattersTo: .any
             ),
             Difference(
                 "The HTTP status of an answer is ignored.",

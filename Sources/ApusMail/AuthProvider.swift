@@ -5,8 +5,11 @@ public protocol AuthProvider: AnyObject {
 
     /// Asks.
     ///
-    /// - Parameter answer: To be called once, from the worker's loop (``WorkerLoop``): not from inside this call, not from
-    ///   another thread, and not after the inquiry was cancelled.
+    /// - Parameters:
+    ///   - request: The credentials, and what is known of the client.
+    ///   - answer: To be called once, from the worker's loop (``WorkerLoop``): not from inside this call, not from another
+    ///     thread, and not after the inquiry was cancelled.
+    /// - Returns: The question, to be cancelled.
     func decide(_ request: AuthRequest, answer: @escaping (Verdict) -> Void) -> any AuthInquiry
 }
 

@@ -25,9 +25,14 @@ public enum BackendStep {
     case send(Secret, activity: StaticString)
     /// Logged in. `reply` goes to the client, then both sides are relayed.
     case loggedIn(reply: [UInt8])
-    /// Not the awaited reply. `quoted` is the part of the input that the log shows.
+    /// A refusal. `quoted` is the part of the input that the log shows, up to where it has what was sent last or the password;
+    /// with `proxy_pass_error_message` the client hears all of the input.
     case unexpected(quoted: Range<Int>)
-    /// The dialog cannot go on, for no fault of the server. The note is for the log at level error.
+    /// No reply of the protocol: nonsense, more than one, a positive one where it means nothing. `quoted` is for the log, as
+    /// with ``unexpected(quoted:)``; the client never hears it.
+    case malformed(quoted: Range<Int>)
+    /// The dialog cannot go on, whatever the server has said: what it would have to send cannot be sent. The note is for the
+    /// log at level error.
     case failed(note: StaticString)
 }
 

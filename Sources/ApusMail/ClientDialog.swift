@@ -8,7 +8,8 @@ public protocol ClientDialog {
 
     /// Set by the session when the client has used up its commands (`max_commands`): the next one that the parser
     /// understands is not carried out, but answered with ``ClientAction/tooManyCommands(_:)``. Where a dialog takes no
-    /// notice, the session closes with what ``inputTooLong()`` says.
+    /// notice, the session closes with what ``inputTooLong()`` says. To take notice is to store it:
+    /// `var refusesCommands = false`.
     var refusesCommands: Bool { get set }
 
     /// How long the greeting waits. A client that speaks meanwhile hears ``spokeTooEarly()`` instead of it.
@@ -36,12 +37,17 @@ public protocol ClientDialog {
     /// The input is as long as ``inputLimit`` and still no command: the reply before the session closes.
     mutating func inputTooLong() throws(Bug) -> [UInt8]
 
-    /// What the client hears, behind the last reply, before the session closes for this reason; empty where the protocol
-    /// has no words for it.
+    /// What the client hears before the session closes for this reason: a line, or more, behind the reply to its last command
+    /// where there is one; empty where the protocol has no words for it.
     func farewell(_ reason: Farewell) -> [UInt8]
 
     /// What a log may show of input: enough to recognise a command, nothing that may be a password. Without an
     /// implementation, `...`.
+    ///
+    /// Asked when input is refused without a dialog having answered it: it was too long, or came before the greeting. The
+    /// session escapes control characters, and cuts the line of the log at 2,048 bytes.
+    ///
+    /// - Parameter input: All that is there: often half a command, perhaps several.
     func redacted(_ input: Span<UInt8>) -> [UInt8]
 
     /// The credentials were refused.
@@ -85,9 +91,10 @@ public struct ClientStep {
     public var consumed: Int
     /// What is to be done.
     public var action: ClientAction
-    /// A line for the log at level info, such as `client sent invalid login in AUTH PLAIN command`.
+    /// A line for the log at level info, such as `client sent invalid login in AUTH PLAIN command`. Before what it is
+    /// ``quoting`` it ends in a space: `client was rejected: `.
     public var note: StaticString?
-    /// Bytes of the client that the note ends with, in quotation marks.
+    /// Bytes of the client that the note ends with, in quotation marks; control characters are escaped. Nothing without a note.
     public var quoting: [UInt8]?
 
     /// A step that uses up `consumed` bytes; the note goes to the log at level info, with what it is `quoting`.
@@ -98,9 +105,10 @@ public struct ClientStep {
 
 /// What the session is to do for a dialog.
 public enum ClientAction {
-    /// No complete command yet.
+    /// No complete command yet. A step may use up what belongs to none, such as an empty line; ``ClientDialog/receive(_:)`` is
+    /// called again at once then, when there is more.
     case needMoreInput
-    /// Send, then go on with the next command.
+    /// Send, then go on with the next command. An empty one sends nothing.
     case reply([UInt8])
     /// The parser refused the command: send, count it for `max_errors`, go on.
     case invalid([UInt8])

@@ -21,8 +21,8 @@ public struct ProtocolDeclaration {
     public var usesClientHostName: Bool
     /// The directives the protocol brings along.
     public var directives: [AnyDirective]
-    /// Called for each `server` block when the configuration is read, after its directives: refuses settings that make no
-    /// sense together. The place of the block is added to the message.
+    /// Called for each `server` block of this protocol when the configuration is read: refuses settings that make no sense
+    /// together. The place of the block is added to the message.
     public var check: (ServiceContext) throws(ConfigError) -> Void
     /// Makes what the sessions of one `server` block share; called once for each in each worker, before it accepts
     /// connections.

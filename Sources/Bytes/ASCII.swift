@@ -18,13 +18,15 @@ extension Span where Element == UInt8 {
     /// Whether the bytes are `text`, letters compared without their case.
     @inlinable public func spells(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
-        for index in 0..<count where self[index].asciiUppercased != text.utf8Start[index].asciiUppercased { return false }
+        for index in 0..<count {
+            guard self[index].asciiUppercased == text.utf8Start[index].asciiUppercased else { return false }
+        }
         return true
     }
 
-    /// The first position of `byte` at or after `start`, or nil.
+    /// The first position of `byte` at or after `start`, or nil; a `start` outside of the bytes is no error.
     @inlinable public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
-        var index = start
+        var index = max(start, 0)
         while index < count {
             if self[index] == byte { return index }
             index += 1

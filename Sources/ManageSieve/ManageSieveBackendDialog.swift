@@ -21,13 +21,17 @@ struct ManageSieveBackendDialog: BackendDialog {
     mutating func receive(_ input: Span<UInt8>) -> BackendStep {
         switch reader.read(input) {
         case .needMoreInput: return .needMoreInput
-        case .malformed(let line): return .unexpected(quoted: line)
+        case .malformed(let line): return .malformed(quoted: line)
         case .complete(let last, let end):
-            guard input.extracting(last).isAcceptance else { return .unexpected(quoted: last) }
+            let line = input.extracting(last)
+            guard line.begins(with: "OK") else {
+                let isRefusal = line.begins(with: "NO") || line.begins(with: "BYE")
+                return isRefusal ? .unexpected(quoted: last) : .malformed(quoted: last)
+            }
             switch stage {
             case .greeting:
                 // More than the greeting: whatever came next would be taken for the answer to AUTHENTICATE.
-                guard end == input.count else { return .unexpected(quoted: 0..<input.count) }
+                guard end == input.count else { return .malformed(quoted: 0..<input.count) }
                 // Everything is said with the command: a challenge would be left without an answer.
                 (stage, reader) = (.login, ResponseReader(admitsStrings: false))
                 return .send(command, activity: "sending AUTHENTICATE command to upstream")
@@ -53,8 +57,9 @@ struct ManageSieveBackendDialog: BackendDialog {
 }
 
 extension Span where Element == UInt8 {
-    /// `OK`, as a word of its own.
-    fileprivate var isAcceptance: Bool {
-        count >= 2 && extracting(0..<2).spells("OK") && (count == 2 || self[2] == 0x20)
+    /// Whether the word is the first of the line, and whole.
+    fileprivate func begins(with word: StaticString) -> Bool {
+        let length = word.utf8CodeUnitCount
+        return count >= length && extracting(0..<length).spells(word) && (count == length || self[length] == 0x20)
     }
 }

@@ -43,9 +43,11 @@ extension ClientSession {
         guard let dialog, let request else { throw Bug("a login has a client") }
         let method = request.credentials.method
         let own = method.givesPassword ? request.credentials.password : nil
+        let password = acceptance.password ?? own
+        replyForLog = ReplyForLog(password: password, login: record.login)
         return try dialog.makeBackendDialog(
             BackendLogin(
-                user: record.login, password: acceptance.password ?? own, clientAddress: record.clientAddress,
+                user: record.login, password: password, clientAddress: record.clientAddress,
                 clientHostName: clientHostName ?? [], method: method))
     }
 
@@ -70,6 +72,7 @@ extension ClientSession {
             debug("connected to upstream")
             if let opening = backendOpening.take() {
                 record.activity = "sending opening to upstream"
+                replyForLog.lastSent = opening
                 if case .failed(let failure) = backend.send(opening) { return backendFailed(failure) }
             }
         }
@@ -94,6 +97,7 @@ extension ClientSession {
         case .wouldBlock: return false
         case .endOfStream:
             record.activity = "reading response from upstream"
+            note(.error, "upstream prematurely closed connection")
             failInternally(.upstreamFailed)
             return false
         case .failed(let failure):
@@ -118,9 +122,11 @@ extension ClientSession {
         case .send(let secret, let activity):
             backendInput.consumeAll()
             record.activity = activity
+            replyForLog.lastSent = secret
             if case .failed(let failure) = backend.send(secret) { backendFailed(failure) }
         case .loggedIn(let reply): beginRelay(reply, backend)
-        case .unexpected(let quoted): refuseReply(quoted)
+        case .unexpected(let quoted): refuseReply(quoted, passesOn: server.settings.passesErrorMessages)
+        case .malformed(let quoted): refuseReply(quoted, passesOn: false)
         case .failed(let text):
             note(.error, text)
             failInternally(.upstreamFailed)
@@ -129,19 +135,19 @@ extension ClientSession {
 
     private func refuseEndlessReply() {
         guard backendInput.count >= server.settings.proxyBuffer else { return }
-        let bytes = backendInput.withBytes { $0.bytes }
-        note(.error, "upstream sent too long response line: ", quoting: bytes)
+        let shown = backendInput.withBytes { replyForLog.shown($0) }
+        note(.error, "upstream sent too long response line: ", quoting: shown)
         failInternally(.upstreamFailed)
     }
 
-    private func refuseReply(_ quoted: Range<Int>) {
-        let bytes = backendInput.withBytes { $0.bytes }
-        let passesOn = server.settings.passesErrorMessages
-        note(
-            passesOn ? .info : .error, "upstream sent invalid response: ",
-            quoting: Array(bytes[quoted.clamped(to: 0..<bytes.count)]))
+    /// - Parameter passesOn: The client hears all that the server has said.
+    private func refuseReply(_ quoted: Range<Int>, passesOn: Bool) {
+        let shown = backendInput.withBytes { bytes in
+            replyForLog.shown(bytes.extracting(quoted.clamped(to: 0..<bytes.count)))
+        }
+        note(passesOn ? .info : .error, "upstream sent invalid response: ", quoting: shown)
         if passesOn {
-            replyAndClose(bytes, .upstreamRefused)
+            replyAndClose(backendInput.withBytes { $0.bytes }, .upstreamRefused)
         } else {
             failInternally(.upstreamRefused)
         }

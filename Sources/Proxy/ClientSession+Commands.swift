@@ -90,7 +90,8 @@ extension ClientSession {
     private func perform(_ step: ClientStep) throws(Bug) {
         if case .needMoreInput = step.action {
             input.consume(step.consumed)
-            isWaitingForInput = true
+            // Where something was used up, a command may be behind it.
+            isWaitingForInput = step.consumed == 0 || input.isEmpty
             try refuseTooLong()
             return
         }

@@ -70,5 +70,6 @@ extension ClientSession {
         backend = nil
         backendDialog = nil
         backendOpening = nil
+        replyForLog = ReplyForLog()
     }
 }

@@ -74,6 +74,7 @@ final class ClientSession: ConnectionDelegate {
     /// What goes to the server before it has said anything.
     var backendOpening: Secret?
     var backendInput = InputBuffer()
+    var replyForLog = ReplyForLog()
     /// Milliseconds of the monotonic clock when the client was last heard.
     var lastHeard: UInt64
     let log: Log

@@ -164,7 +164,8 @@ import Testing
 
     @Test(
         arguments: [
-            (.plain, true, false), (.none, true, true), (.none, false, false), (.external, true, true), (.apop, true, true),
+            (.plain, true, false), (.none, true, true), (.none, false, false), (.external, true, true),
+            (.apop, true, true),
             (.cramMD5, true, true), (.xoauth2, true, false), (.oauthbearer, true, false), (.external, false, false),
             (.cramMD5, false, false),
         ] as [(AuthenticationMethod, Bool, Bool)])

@@ -28,8 +28,10 @@ import Testing
         ])
     func `words are compared without their case`(word: String, expected: Bool) {
         let bytes = Array(word.utf8)
-        let spells = bytes.span.spells("LOGIN")
-        #expect(spells == expected)
+        for text in ["LOGIN", "login"] as [StaticString] {
+            let spells = bytes.span.spells(text)
+            #expect(spells == expected)
+        }
     }
 
     @Test func `letters alone have a case`() {
@@ -55,6 +57,7 @@ import Testing
         #expect(look { $0.firstIndex(of: 0x4B) } == 3)
         #expect(look { $0.firstIndex(of: 0x4B, from: 4) } == nil)
         #expect(look { $0.firstIndex(of: 0x4B, from: 99) } == nil)
+        #expect(look { $0.firstIndex(of: 0x4B, from: -99) } == 3)
         #expect(look { $0.bytes } == bytes)
         #expect(look { $0.hasControlCharacter })
         #expect(look { !$0.extracting(0..<4).hasControlCharacter })

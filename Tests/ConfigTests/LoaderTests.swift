@@ -227,3 +227,28 @@ import Testing
         #expect(Outcome(directory).sample?.raw == [0x80, 0, 0xFF])
     }
 }
+
+@Suite struct `The text of a server block` {
+    private func settings(_ text: String) throws(ConfigError) -> Sample {
+        try Settings(reading: text, with: AnyDirective.all(of: Sample.self))[Sample.self]
+    }
+
+    @Test func `sets what it says`() throws {
+        let read = try settings("count 7; title 'a b'; # comment\nletters a c;")
+        #expect((read.count, read.title, read.letters.rawValue) == (7, "a b", 5))
+        #expect(try "\(settings(""))" == "\(Sample())")
+    }
+
+    @Test(
+        arguments: [
+            ("count x;", #""count" directive invalid number in server:1"#),
+            ("count 1;\ncount 2;", #""count" directive is duplicate in server:2"#),
+            ("daemon on;", #""daemon" directive is not allowed here in server:1"#),
+            ("include x;", #"unknown directive "include" in server:1"#),
+            ("count 1", #"unexpected end of file, expecting ";" or "}" in server:1"#),
+            ("}", #"unexpected "}" in server:1"#),
+        ])
+    func `is refused as it would be`(text: String, message: String) {
+        #expect { try settings(text) } throws: { ($0 as? ConfigError)?.message == message }
+    }
+}

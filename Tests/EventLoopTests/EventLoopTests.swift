@@ -40,6 +40,19 @@ private final class Recorder: EventSource {
         #expect(fired == ["second"])
     }
 
+    @Test func `a timer of no length that sets itself anew does not keep the turn`() throws {
+        let loop = try EventLoop()
+        var count = 0
+        func again() {
+            count += 1
+            guard count < 1000 else { return }
+            _ = loop.schedule(after: .zero) { again() }
+        }
+        again()
+        for _ in 1...3 { loop.turn() }
+        #expect((2...4).contains(count))
+    }
+
     @Test func `deferred work runs at the end of the turn`() throws {
         let loop = try EventLoop()
         var order: [Int] = []

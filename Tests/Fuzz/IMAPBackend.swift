@@ -17,7 +17,7 @@ func fuzzIMAPBackend(_ input: Span<UInt8>) throws {
             precondition(reply == received)
             return
         case .failed: preconditionFailure("IMAP has no such step")
-        case .unexpected(let quoted):
+        case .unexpected(let quoted), .malformed(let quoted):
             precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
             return
         }

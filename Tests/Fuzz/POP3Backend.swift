@@ -18,7 +18,7 @@ func fuzzPOP3Backend(_ input: Span<UInt8>) throws {
             precondition(reply == received)
             return
         case .failed: preconditionFailure("POP3 has no such step")
-        case .unexpected(let quoted):
+        case .unexpected(let quoted), .malformed(let quoted):
             precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
             return
         }

@@ -21,7 +21,7 @@ func fuzzSMTPBackend(_ input: Span<UInt8>) throws {
         case .loggedIn(let reply):
             precondition(choice & 1 == 0 ? reply == received : reply == "235 2.0.0 OK\r\n".bytes)
             return
-        case .unexpected(let quoted):
+        case .unexpected(let quoted), .malformed(let quoted):
             precondition(quoted.lowerBound >= 0 && quoted.upperBound <= received.count)
             return
         case .failed: preconditionFailure("there is a password")

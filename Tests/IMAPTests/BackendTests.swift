@@ -21,6 +21,7 @@ private struct Server {
         case .loggedIn(let reply): "in: \(text(reply))"
         case .failed(let note): "failed: \(note)"
         case .unexpected(let quoted): "unexpected: \(text(Array(bytes[quoted])))"
+        case .malformed(let quoted): "malformed: \(text(Array(bytes[quoted])))"
         }
     }
 

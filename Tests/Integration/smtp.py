@@ -11,7 +11,7 @@ SUCCESS = "250 2.0.0 OK"
 class SMTPBackend(Server):
     """An SMTP server that says yes to everything, keeps the commands it heard, and fails when it hears one too early.
 
-    `replies` gives other answers, by the command's first word; after DATA it takes a message."""
+    `replies` gives other answers, by the command's first word, `@line@` being the whole; after DATA it takes a message."""
 
     REPLIES = {"AUTH": "235 2.7.0 in", "XCLIENT": "220 backend again", "DATA": "354 go on", "QUIT": "221 bye"}
 
@@ -33,7 +33,7 @@ class SMTPBackend(Server):
             line = wire.hears_line()
             heard.append(line)
             word = line.split(" ")[0].upper()
-            wire.sends(self.replies.get(word, "250 ok") + "\r\n")
+            wire.sends(self.replies.get(word, "250 ok").replace("@line@", line) + "\r\n")
             if word == "DATA":
                 message = b""
                 while not message.endswith(b"\r\n.\r\n"):

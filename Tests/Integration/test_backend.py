@@ -294,25 +294,27 @@ class Failures(IMAPTest):
         self.fails(script, r"upstream timed out \(110: Connection timed out\)", "info", "timeout 500ms;")
         self.assertLess(time.monotonic() - begin, 3)
 
+    LEFT = None if REFERENCE else "upstream prematurely closed connection"
+
     def test_closes_at_once(self):
-        self.fails(lambda wire: None)
+        self.fails(lambda wire: None, self.LEFT)
 
     def test_closes_within_the_greeting(self):
-        self.fails(lambda wire: wire.sends("* OK re"))
+        self.fails(lambda wire: wire.sends("* OK re"), self.LEFT)
 
     def test_closes_after_the_greeting(self):
         def script(wire):
             wire.says("* OK ready")
             wire.hears_line()
 
-        self.fails(script)
+        self.fails(script, self.LEFT)
 
     def test_closes_instead_of_the_tagged_answer(self):
         def script(wire):
             wire.says("* OK ready")
             wire.hears_login()
 
-        self.fails(script)
+        self.fails(script, self.LEFT)
 
     def test_closes_within_the_tagged_answer(self):
         def script(wire):
@@ -320,7 +322,7 @@ class Failures(IMAPTest):
             tag, _, _ = wire.hears_login()
             wire.sends(f"{tag} O")
 
-        self.fails(script)
+        self.fails(script, self.LEFT)
 
     def test_reset_after_the_greeting(self):
         def script(wire):
@@ -401,6 +403,27 @@ class Failures(IMAPTest):
             drain(wire)
 
         self.fails(script, 'upstream sent invalid response: "a BAD no literals here"')
+
+    @apus_only
+    def test_no_password_that_it_repeats_is_in_the_log(self):
+        def repeats(wire):
+            wire.says("* OK ready")
+            tag, user, password = wire.hears_login()
+            wire.says(f"{tag} BAD unknown: LOGIN {user.decode()} {password.decode()}")
+            drain(wire)
+
+        def endless(wire):
+            wire.says("* OK ready")
+            tag, user, password = wire.hears_login()
+            wire.sends(f"{tag} BAD unknown: LOGIN {user.decode()} {password.decode()}" + "x" * 9000)
+            drain(wire)
+
+        for script, shown in ((repeats, 'invalid response: "a BAD unknown: LOGIN bob ..."'),
+                              (endless, 'too long response line: "a BAD unknown: LOGIN bob ..."')):
+            with self.subTest(shown):
+                self.fails(script, "upstream sent " + shown)
+                self.proxy.stop()
+                self.proxy.check()
 
     def test_the_wrong_tag(self):
         def script(wire):

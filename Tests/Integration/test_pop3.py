@@ -487,6 +487,20 @@ class ServerBehind(POP3Test):
                 self.proxy.wait_log(r'\[error\] .*upstream sent invalid response: "' + replies[-1].replace(
                     "[", r"\[").replace("*", r"\*") + '" while reading response from upstream')
 
+    @apus_only
+    def test_no_password_that_it_repeats_is_in_the_log(self):
+        def script(wire):
+            wire.says("+OK hi")
+            wire.hears_line()
+            wire.says("+OK")
+            wire.says("-ERR unknown: " + wire.hears_line())
+            wire.hears_end()
+
+        wire = self.meets(script)
+        wire.hears("-ERR internal server error")
+        wire.hears_end()
+        self.proxy.wait_log('upstream sent invalid response: "-ERR unknown: PASS ..."')
+
     def test_its_words_with_proxy_pass_error_message(self):
         for replies in self.CASES:
             with self.subTest(replies):

@@ -616,6 +616,27 @@ class ServerBehind(SieveTest):
                 self.proxy.wait_log(
                     rf'\[error\] .*upstream sent invalid response: "{shown}" while reading response from upstream')
 
+    def test_no_password_that_it_repeats_is_in_the_log(self):
+        def script(wire):
+            wire.says(self.GREETING)
+            line = wire.hears_line().replace('"', "'")
+            wire.says(f'NO "unknown: {line}"')
+            wire.hears_end()
+
+        wire = self.meets(script)
+        wire.hears(ERROR)
+        wire.hears_end()
+        self.proxy.wait_log("upstream sent invalid response: \"NO \"unknown: AUTHENTICATE 'PLAIN' '...\"")
+
+    def test_nonsense_is_not_passed_on(self):
+        for replies in (("* OK imap",), ('OK\r\nOK "Logged in."',), (self.GREETING, "+OK")):
+            with self.subTest(replies):
+                self.setUp()
+                wire = self.meets(self.refuses(*replies), "proxy_pass_error_message on;")
+                wire.hears(ERROR)
+                wire.hears_end()
+                self.proxy.wait_log(r"\[error\] .*upstream sent invalid response: ")
+
     def test_its_words_with_proxy_pass_error_message(self):
         for replies in ((self.GREETING, 'NO "wrong"'), (self.GREETING, 'NO {5}\r\nwrong'), ('BYE "busy"',)):
             with self.subTest(replies):

@@ -282,6 +282,15 @@ class Upstream(SMTPTest):
                     wire.hears_end()
                     self.proxy.wait_log("upstream sent invalid response: ")
 
+    @apus_only
+    def test_no_password_that_it_repeats_is_in_the_log(self):
+        self.arrange("proxy_smtp_auth on;", backend=SMTPBackend({"AUTH": "500 unknown: @line@"}))
+        wire = self.client()
+        wire.says(PLAIN)
+        wire.hears("451 4.3.2 Internal server error")
+        wire.hears_end()
+        self.proxy.wait_log('upstream sent invalid response: "500 unknown: AUTH PLAIN ..."')
+
     def test_bytes_behind_the_login_are_relayed(self):
         self.arrange("smtp_auth plain;", "xclient off;")
         wire = self.client()

@@ -20,6 +20,7 @@ private struct Server {
         case .send(let secret, let activity): "send \(secret.withBytes { text($0.bytes) }) (\(activity))"
         case .loggedIn(let reply): "in: \(text(reply))"
         case .unexpected(let quoted): "unexpected: \(text(Array(bytes[quoted])))"
+        case .malformed(let quoted): "malformed: \(text(Array(bytes[quoted])))"
         case .failed(let note): "failed: \(note)"
         }
     }
@@ -42,11 +43,11 @@ private struct Server {
         [greeting, ("NO \"wrong\"\r\n", "unexpected: NO \"wrong\"")],
         [greeting, ("NO (ENCRYPT-NEEDED) \"no\"\r\n", "unexpected: NO (ENCRYPT-NEEDED) \"no\"")],
         [greeting, ("BYE \"later\"\r\n", "unexpected: BYE \"later\"")],
-        [greeting, ("OKAY\r\n", "unexpected: OKAY")],
-        [greeting, ("OK\"in\"\r\n", "unexpected: OK\"in\"")],
+        [greeting, ("OKAY\r\n", "malformed: OKAY")],
+        [greeting, ("OK\"in\"\r\n", "malformed: OK\"in\"")],
         // A challenge, though everything was said.
-        [greeting, ("\"\"\r\n", "unexpected: \"\"")],
-        [greeting, ("{3}\r\n", "unexpected: {3}")],
+        [greeting, ("\"\"\r\n", "malformed: \"\"")],
+        [greeting, ("{3}\r\n", "malformed: {3}")],
         // Greetings.
         [("OK\r\n", command)],
         [("\"A\"\r\nok \"hi\"\r\n", command)],
@@ -59,27 +60,27 @@ private struct Server {
         [("BYE \"busy\"\r\n", "unexpected: BYE \"busy\"")],
         [("BYE (REFERRAL \"sieve://b\") \"go\"\r\n", "unexpected: BYE (REFERRAL \"sieve://b\") \"go\"")],
         [("\"A\"\r\nNO \"busy\"\r\n", "unexpected: NO \"busy\"")],
-        [("* OK imap\r\n", "unexpected: * OK imap")],
-        [("+OK pop3\r\n", "unexpected: +OK pop3")],
-        [("220 smtp\r\n", "unexpected: 220 smtp")],
-        [("\r\n", "unexpected: ")],
-        [(" OK\r\n", "unexpected:  OK")],
-        [("SSH-2.0-x\r\n", "unexpected: SSH-2.0-x")],
-        [("OK\n", "unexpected: OK")],
-        [("OK\rx\r\n", "unexpected: OKx")],
-        [("OK \"a\n", "unexpected: OK \"a")],
-        [("OK \"a\r\n", "unexpected: OK \"a")],
-        [("OK \"a\\\r\n", "unexpected: OK \"a\\")],
-        [("OK \0\r\n", "unexpected: OK \0")],
-        [("\"A\"\r\n\"B\n", "unexpected: \"B")],
-        [("\"A\"\r\n\n", "unexpected: ")],
-        [("\"A\"\r\n\0B\r\n", "unexpected: \0B")],
-        [("\"A\" {}\r\n", "unexpected: \"A\" {}")],
-        [("\"A\" {-1}\r\n", "unexpected: \"A\" {-1}")],
-        [("\"A\" {18446744073709551616}\r\n", "unexpected: \"A\" {18446744073709551616}")],
-        [("\"A\" {3}x\r\n", "unexpected: \"A\" {3}x")],
-        [("\"A\" {3+x\r\n", "unexpected: \"A\" {3+x")],
-        [("\"A\" {3}\rx\r\n", "unexpected: \"A\" {3}x")],
+        [("* OK imap\r\n", "malformed: * OK imap")],
+        [("+OK pop3\r\n", "malformed: +OK pop3")],
+        [("220 smtp\r\n", "malformed: 220 smtp")],
+        [("\r\n", "malformed: ")],
+        [(" OK\r\n", "malformed:  OK")],
+        [("SSH-2.0-x\r\n", "malformed: SSH-2.0-x")],
+        [("OK\n", "malformed: OK")],
+        [("OK\rx\r\n", "malformed: OKx")],
+        [("OK \"a\n", "malformed: OK \"a")],
+        [("OK \"a\r\n", "malformed: OK \"a")],
+        [("OK \"a\\\r\n", "malformed: OK \"a\\")],
+        [("OK \0\r\n", "malformed: OK \0")],
+        [("\"A\"\r\n\"B\n", "malformed: \"B")],
+        [("\"A\"\r\n\n", "malformed: ")],
+        [("\"A\"\r\n\0B\r\n", "malformed: \0B")],
+        [("\"A\" {}\r\n", "malformed: \"A\" {}")],
+        [("\"A\" {-1}\r\n", "malformed: \"A\" {-1}")],
+        [("\"A\" {18446744073709551616}\r\n", "malformed: \"A\" {18446744073709551616}")],
+        [("\"A\" {3}x\r\n", "malformed: \"A\" {3}x")],
+        [("\"A\" {3+x\r\n", "malformed: \"A\" {3+x")],
+        [("\"A\" {3}\rx\r\n", "malformed: \"A\" {3}x")],
     ]
 
     @Test func `follows the table, at every truncation`() throws {
@@ -113,7 +114,7 @@ private struct Server {
         _ = try server.receive(Self.greeting.0.bytes)
         #expect(try server.receive("OK\r\n\"SIEVE\" \"x".bytes) == "in: OK|\"SIEVE\" \"x")
         server = try Server()
-        #expect(try server.receive("OK\r\nOK\r\n".bytes) == "unexpected: OK|OK|")
+        #expect(try server.receive("OK\r\nOK\r\n".bytes) == "malformed: OK|OK|")
     }
 
     @Test(arguments: [("b\0b", "x"), ("bob", "x\0y")])

@@ -160,6 +160,7 @@ struct MisbehavingBackendDialog: BackendDialog {
         case "backend sends for ever": return .send(Secret("again\r\n".bytes), activity: "sending for ever")
         case "backend sends nothing": return .send(Secret([]), activity: "sending nothing")
         case "backend quotes too much": return .unexpected(quoted: 5..<5_000_000)
+        case "backend calls nonsense what is not there": return .malformed(quoted: 5..<5_000_000)
         case "backend gives up": return .failed(note: "the backend dialog gives up")
         case "backend is silent": return .loggedIn(reply: [])
         default: break

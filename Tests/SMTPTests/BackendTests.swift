@@ -26,6 +26,7 @@ private struct Server {
         case .send(let secret, let activity): "send \(secret.withBytes { text($0.bytes) }) (\(activity))"
         case .loggedIn(let reply): "in: \(text(reply))"
         case .unexpected(let quoted): "unexpected: \(text(Array(bytes[quoted])))"
+        case .malformed(let quoted): "malformed: \(text(Array(bytes[quoted])))"
         case .failed(let note): "failed: \(note)"
         }
     }

@@ -17,7 +17,9 @@ struct NNTPBackendDialog: BackendDialog {
     }
 
     mutating func receive(_ input: Span<UInt8>) -> BackendStep {
-        guard input.count >= 2, input[input.count - 1] == 0x0A else { return .needMoreInput }
+        guard let lineEnd = input.firstIndex(of: 0x0A) else { return .needMoreInput }
+        // The client would take a second reply for that to its own next command.
+        guard lineEnd == input.count - 1 else { return .malformed(quoted: 0..<input.count) }
         switch stage {
         case .greeting where input.starts(with: "200") || input.starts(with: "201"):
             stage = .user
@@ -32,7 +34,9 @@ struct NNTPBackendDialog: BackendDialog {
         case .user where input.starts(with: "281"), .password where input.starts(with: "281"):
             return .loggedIn(reply: input.bytes)
         case .greeting, .user, .password:
-            return .unexpected(quoted: 0..<input.count - 2)
+            let line = 0..<(lineEnd > 0 && input[lineEnd - 1] == 0x0D ? lineEnd - 1 : lineEnd)
+            let isRefusal = input.starts(with: "4") || input.starts(with: "5")
+            return isRefusal ? .unexpected(quoted: line) : .malformed(quoted: line)
         }
     }
 }
