@@ -32,9 +32,11 @@ package struct RelayTarget {
 }
 
 /// A registration: slot and generation. Events of an earlier user of the slot do not reach the next.
+@usableFromInline
 package struct Registration: Equatable, Sendable {
-    package let token: UInt64
-    package static var none: Registration { Registration(token: .max) }
+    @usableFromInline package let token: UInt64
+    @inlinable init(token: UInt64) { self.token = token }
+    @inlinable package static var none: Registration { Registration(token: .max) }
 }
 
 @usableFromInline

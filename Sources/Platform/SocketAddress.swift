@@ -1,7 +1,8 @@
 import CLinux
-package import Glibc
+public import Glibc
 
 /// The address of a socket: IPv4, IPv6 or UNIX.
+@usableFromInline
 package struct SocketAddress: Equatable, Hashable, Sendable {
     package enum Host: Equatable, Hashable, Sendable {
         /// Four bytes, network order.
@@ -54,7 +55,12 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
     }
 
     /// Calls `body` with the address in the kernel's form.
-    package func withKernelForm<Result>(_ body: (UnsafeRawPointer, UInt32) -> Result) -> Result {
+    @inlinable package func withKernelForm<Result>(_ body: (UnsafeRawPointer, UInt32) -> Result) -> Result {
+        let (storage, length) = kernelForm
+        return withUnsafeBytes(of: storage) { body($0.baseAddress!, length) }
+    }
+
+    @usableFromInline var kernelForm: (sockaddr_storage, length: UInt32) {
         var storage = sockaddr_storage()
         let length = withUnsafeMutableBytes(of: &storage) { bytes -> Int in
             switch host {
@@ -79,7 +85,7 @@ package struct SocketAddress: Equatable, Hashable, Sendable {
                 return 2 + fitting.count + 1
             }
         }
-        return withUnsafeBytes(of: storage) { body($0.baseAddress!, UInt32(length)) }
+        return (storage, UInt32(length))
     }
 
     /// The longest path of a UNIX socket, without its NUL.
