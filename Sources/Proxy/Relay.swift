@@ -74,6 +74,8 @@ final class Relay {
         var session = RelaySession()
         session.client = RelayEndpoint(client)
         session.upstream = RelayEndpoint(upstream)
+        // What the client has sent behind its credentials.
+        session.client.received = UInt64(toUpstream.count)
         session.number = number
         session.server = server
         session.isLive = true
