@@ -207,6 +207,11 @@ enum Differences {
                 "The answer is refused as malformed.",
                 mattersTo: .using("auth_http")
             ),
+            Difference(
+                "`Auth-Error-Code` may be anything.",
+                "A reply code of SMTP that begins with 4 or 5; with another one the answer is an internal error.",
+                mattersTo: .serving("smtp")
+            ),
             Difference("An answer may have 1 KiB of headers.", "16 KiB.", mattersTo: .using("auth_http")),
             Difference(
                 "Each login makes a connection of its own to the service.",

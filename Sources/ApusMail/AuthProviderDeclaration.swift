@@ -68,13 +68,13 @@ public protocol WorkerLoop: AnyObject {
     /// Calls `ready` in each turn in which the descriptor is ready for what is asked, until it is cancelled. Errors and
     /// the end of the stream are readiness too: the next read or write tells.
     ///
-    /// The descriptor stays the caller's, who cancels before closing it.
+    /// The descriptor stays the caller's, who cancels before closing it. The watch has one more of its own until then.
     ///
     /// - Parameters:
     ///   - descriptor: A socket or a pipe, not blocking.
     ///   - interest: What is waited for.
     ///   - ready: Called with what the descriptor is ready for.
-    /// - Returns: nil when the kernel cannot watch it: it is closed, or a file.
+    /// - Returns: nil when the kernel cannot watch it: it is closed, or a file, or the process has no descriptor left.
     func watch(
         _ descriptor: CInt, for interest: Readiness, _ ready: @escaping (Readiness) -> Void
     ) -> (any Cancellable)?

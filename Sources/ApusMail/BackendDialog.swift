@@ -6,8 +6,8 @@ public protocol BackendDialog {
 
     /// Looks at what the server has sent since the last step.
     ///
-    /// - Parameter input: All bytes since the last that was sent; more may follow. The dialog says
-    ///   itself when a reply is complete.
+    /// - Parameter input: All bytes since the server was last sent something, the opening included; more may follow. The
+    ///   dialog says itself when a reply is complete.
     mutating func receive(_ input: Span<UInt8>) throws(Bug) -> BackendStep
 }
 
@@ -25,11 +25,12 @@ public enum BackendStep {
     case send(Secret, activity: StaticString)
     /// Logged in. `reply` goes to the client, then both sides are relayed.
     case loggedIn(reply: [UInt8])
-    /// A refusal. `quoted` is the part of the input that the log shows, up to where it has what was sent last or the password;
-    /// with `proxy_pass_error_message` the client hears all of the input.
+    /// A refusal. `quoted` is the part of the input that the log shows, up to where it repeats the password or a secret part of
+    /// what was sent last (``Secret/Part/secret(_:)``); with `proxy_pass_error_message` the client hears all of the input.
     case unexpected(quoted: Range<Int>)
     /// No reply of the protocol: nonsense, more than one, a positive one where it means nothing. `quoted` is for the log, as
-    /// with ``unexpected(quoted:)``; the client never hears it.
+    /// with ``unexpected(quoted:)``; the client never hears it. (IMAP, POP3 and SMTP do as nginx does: they pass on whatever is
+    /// not the awaited reply.)
     case malformed(quoted: Range<Int>)
     /// The dialog cannot go on, whatever the server has said: what it would have to send cannot be sent. The note is for the
     /// log at level error.

@@ -147,6 +147,13 @@ public struct Refusal: Equatable, Sendable {
     /// What a client of XOAUTH2 or OAUTHBEARER is told before, Base64, when the provider gave it.
     public var errorData: [UInt8]?
 
+    /// A reply would begin with a code that tells the client that it is logged in, or with none at all.
+    package var hasCodeOfSuccess: Bool {
+        guard let code else { return false }
+        guard code.count >= 3, code[1].isASCIIDigit, code[2].isASCIIDigit else { return true }
+        return code[0] != 0x34 && code[0] != 0x35 || code.count > 3 && code[3] != 0x20
+    }
+
     /// A refusal with this text.
     public init(message: [UInt8], code: [UInt8]? = nil, errorData: [UInt8]? = nil) {
         (self.message, self.code, self.errorData) = (message, code, errorData)

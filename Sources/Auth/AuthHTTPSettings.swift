@@ -24,17 +24,18 @@ package struct AuthHTTPSettings: SettingsBlock {
                 placeholder: "[http://]host[:port][/uri] | [http://]unix:path[:/uri]", default: nil,
                 repetition: .lastWins,
                 """
-                The HTTP service that decides about logins. Each login attempt is one GET request whose headers tell the \
-                method, the login, the password, the protocol and the client; the headers of the answer say whether the \
-                login is good (`Auth-Status: OK`, anything else is the text of the refusal) and which server the session \
-                goes to (`Auth-Server`, an address, and `Auth-Port`). All headers are listed behind the directives. `Auth-User` and `Auth-Pass` replace what the server \
-                behind is told, and `Auth-Wait` delays a refusal and lets the client try again. With the \
-                methods `xoauth2` and `oauthbearer` the password is the client's token, which the server behind is told as \
-                its password unless `Auth-Pass` replaces it; `Auth-Error-SASL` gives a refusal the error data, in Base64, \
-                that the client is told before it. An answer without \
-                `Auth-Status`, or with an HTTP status other than 2xx, never lets anybody in. The port is 80 and the URI \
-                `/` where none is given. A host name is resolved once, when the configuration is read; of several \
-                addresses the first is used. Every `server` needs either this directive or `auth_passwd_file`.
+                The HTTP service that decides about logins. Each login attempt is one GET request whose headers tell \
+                the method, the login, the password, the protocol and the client; the headers of the answer say \
+                whether the login is good (`Auth-Status: OK`, anything else is the text of the refusal) and which \
+                server the session goes to (`Auth-Server`, an address, and `Auth-Port`). All headers are listed behind \
+                the directives. `Auth-User` and `Auth-Pass` replace what the server behind is told, and `Auth-Wait` \
+                delays a refusal and lets the client try again. With the methods `xoauth2` and `oauthbearer` the \
+                password is the client's token, which the server behind is told as its password unless `Auth-Pass` \
+                replaces it; `Auth-Error-SASL` gives a refusal the error data, in Base64, that the client is told \
+                before it. An answer without `Auth-Status`, or with an HTTP status other than 2xx, never lets anybody \
+                in. The port is 80 and the URI `/` where none is given. A host name is resolved once, when the \
+                configuration is read; of several addresses the first is used. Every `server` needs either this \
+                directive or `auth_passwd_file`.
                 """
             ) { use throws(ConfigError) in
                 let service = try AuthHTTPURL.read(use)

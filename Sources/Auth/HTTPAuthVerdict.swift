@@ -26,6 +26,10 @@ package struct HTTPAuthVerdict {
             let refusal = Refusal(
                 message: message, code: answer.errorCode.flatMap { $0.isEmpty ? nil : $0 },
                 errorData: method.givesToken ? answer.errorData.flatMap { $0.isEmpty ? nil : $0 } : nil)
+            guard !refusal.hasCodeOfSuccess else {
+                return failed(
+                    answer, [.text(" sent invalid error code:\""), .bytes(refusal.code ?? []), .text("\"")])
+            }
             return .refused(refusal, delay: pause > 0 ? .seconds(pause) : nil, user: answer.user)
         }
         guard answer.status.isSuccess else { return failed(answer, statusParts(answer.status)) }

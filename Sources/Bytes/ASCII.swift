@@ -34,7 +34,8 @@ extension Span where Element == UInt8 {
         return nil
     }
 
-    /// A copy of the bytes.
+    /// A copy of the bytes, where an array is expected: the standard library has a view of this name as well. Elsewhere
+    /// `[UInt8](span)`.
     @inlinable public var bytes: [UInt8] {
         [UInt8](unsafeUninitializedCapacity: count) { space, written in
             for index in 0..<count { space.initializeElement(at: index, to: self[index]) }
@@ -61,6 +62,11 @@ extension Span where Element == UInt8 {
         for index in 0..<count where self[index].isASCIIControl { return true }
         return false
     }
+}
+
+extension Array where Element == UInt8 {
+    /// A copy of the bytes.
+    @inlinable public init(_ bytes: Span<UInt8>) { self = bytes.bytes }
 }
 
 extension UInt8 {

@@ -4,7 +4,10 @@
 /// concern.
 public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertible {
     // Unchecked: the bytes never change between init and deinit.
-    private let space: UnsafeMutableBufferPointer<UInt8>
+    @usableFromInline let space: UnsafeMutableBufferPointer<UInt8>
+
+    /// Where the secret parts of a joined one are; nil: all of it is secret.
+    private let secretParts: [Range<Int>]?
 
     /// A secret of these bytes. The original is the caller's to wipe.
     public init(_ bytes: Span<UInt8>) {
@@ -12,22 +15,43 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
         space.initialize(repeating: 0)
         Self.copy(bytes, to: space[...])
         count = bytes.count
+        secretParts = nil
     }
 
     /// A secret of these bytes. The original is the caller's to wipe.
     public convenience init(_ bytes: [UInt8]) { self.init(bytes.span) }
 
-    /// Joins parts, without a copy that stays behind.
+    /// Joins parts, without a copy that stays behind. What is a ``Part/secret(_:)`` is never shown by a log when a server
+    /// repeats it.
     public init(joining parts: [Part]) {
         count = parts.reduce(0) { $0 + $1.count }
         space = .allocate(capacity: max(count, 1))
         space.initialize(repeating: 0)
+        secretParts = Self.secretRanges(of: parts)
         var end = 0
         for part in parts {
             part.withBytes { bytes in
                 Self.copy(bytes, to: space[end...])
                 end += bytes.count
             }
+        }
+    }
+
+    private static func secretRanges(of parts: [Part]) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        var start = 0
+        for part in parts {
+            if case .secret = part { ranges.append(start..<start + part.count) }
+            start += part.count
+        }
+        return ranges
+    }
+
+    /// Lends what is secret in it: the secret parts of a joined one, else all.
+    package func forEachSecretPart(_ body: (Span<UInt8>) -> Void) {
+        withBytes { bytes in
+            guard let secretParts else { return body(bytes) }
+            for part in secretParts { body(bytes.extracting(part)) }
         }
     }
 
@@ -53,7 +77,7 @@ public final class Secret: @unchecked Sendable, Equatable, CustomStringConvertib
     /// Lends the bytes to `body`, without a copy.
     ///
     /// - Throws: What `body` throws.
-    public func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+    @inlinable public func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
         try body(UnsafeBufferPointer(rebasing: space.prefix(count)).span)
     }
 

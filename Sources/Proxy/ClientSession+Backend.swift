@@ -44,7 +44,7 @@ extension ClientSession {
         let method = request.credentials.method
         let own = method.givesPassword ? request.credentials.password : nil
         let password = acceptance.password ?? own
-        replyForLog = ReplyForLog(password: password, login: record.login)
+        replyForLog = ReplyForLog(password: password)
         return try dialog.makeBackendDialog(
             BackendLogin(
                 user: record.login, password: password, clientAddress: record.clientAddress,

@@ -97,7 +97,7 @@ extension ClientSession {
         }
         input.consume(step.consumed)
         debug("command read, bytes: ", step.consumed)
-        try checkPromises(step.action)
+        try checkPromises(step)
         switch step.action {
         case .needMoreInput: break
         case .reply(let bytes): reply(bytes)
@@ -114,21 +114,23 @@ extension ClientSession {
     }
 
     /// What the configuration and the provider have decided holds, whatever a dialog makes of it.
-    private func checkPromises(_ action: ClientAction) throws(Bug) {
-        switch action {
+    private func checkPromises(_ step: ClientStep) throws(Bug) {
+        switch step.action {
         case .needMoreInput, .replyAndClose, .invalidAndClose, .tooManyCommands: return
+        // Amid a command: a continuation request for a literal.
+        case .reply where step.consumed == 0: return
         case .endRefusal:
             guard awaitsRefusalEnd else { throw Bug("the end of a refusal answers its error data") }
             return
         case .reply, .invalid, .authenticate, .startTLS:
             guard !awaitsRefusalEnd else { throw Bug("error data of a refusal is answered by its end") }
         }
-        if case .authenticate(let credentials) = action {
+        if case .authenticate(let credentials) = step.action {
             guard client.isEncrypted || server.startTLS != .only || credentials.method == .none else {
                 throw Bug("nobody logs in before TLS where it must be started")
             }
         }
-        if case .startTLS = action {
+        if case .startTLS = step.action {
             guard server.tls != nil, server.startTLS != .off else {
                 throw Bug("TLS is started where the policy has it")
             }
@@ -141,10 +143,9 @@ extension ClientSession {
     ///
     /// - Returns: It was a command of the former kind.
     private func countCommand(_ step: ClientStep) throws(Bug) -> Bool {
+        if step.consumed > 0 { idleStepCount = 0 }
         if case .needMoreInput = step.action { return false }
-        if step.consumed > 0 {
-            idleStepCount = 0
-        } else {
+        if step.consumed == 0 {
             idleStepCount += 1
             guard idleStepCount <= Self.mostIdleSteps else { throw Bug("a dialog uses input up") }
         }

@@ -58,9 +58,7 @@ final class GuardedProvider: AuthProvider {
 
     private static func problem(of refusal: Refusal, _ user: [UInt8]?) -> String? {
         guard isClean([refusal.message, refusal.code, refusal.errorData, user]) else { return controlCharacters }
-        // It stands at the beginning of a reply: one of success would tell a client that it is logged in.
-        guard refusal.code?.span.isRefusalCode ?? true else { return "refused with a code that is none of a refusal" }
-        return nil
+        return refusal.hasCodeOfSuccess ? "refused with a reply code that does not begin with 4 or 5" : nil
     }
 
     private func problem(of acceptance: Acceptance, _ method: AuthenticationMethod) -> String? {
@@ -76,14 +74,6 @@ final class GuardedProvider: AuthProvider {
 
     private func failure(_ text: String) -> Verdict {
         .failed(AuthFailure(Array("authentication provider \"\(name)\" \(text)".utf8)))
-    }
-}
-
-extension Span<UInt8> {
-    /// SMTP's codes of failure, alone or with an enhanced one behind (RFC 5321 §4.2.1, RFC 2034).
-    fileprivate var isRefusalCode: Bool {
-        count >= 3 && (self[0] == 0x34 || self[0] == 0x35) && self[1].isASCIIDigit && self[2].isASCIIDigit
-            && (count == 3 || self[3] == 0x20)
     }
 }
 

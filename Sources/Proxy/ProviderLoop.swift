@@ -73,7 +73,7 @@ private final class ProviderWatch: Cancellable, EventSource {
         // Taken out first: what the action holds goes away with it, and may cancel once more on its way.
         guard let registration = registration.take() else { return }
         let action = ready.take()
-        // The owner's is open still: the kernel is told.
+        // The owner's may be open still: the kernel is told.
         loop.remove(registration, copy)
         _ = close(copy)
         withExtendedLifetime(action) {}

@@ -3,61 +3,54 @@ import ApusMail
 /// What a log may show of the words of a server behind, which may quote the command that it refuses, with the password
 /// inside.
 struct ReplyForLog {
-    /// What the server was told last.
+    /// What the server was told last: its secret parts, in the form of a mechanism perhaps, are hidden.
     var lastSent: Secret?
     /// What users log in with there.
     var password: Secret?
-    var login: [UInt8] = []
 
-    /// The reply up to where it tells a secret: with a part of a command that may hold one, it ends in dots.
+    /// More than this of a reply is not looked at: no line of the log is as long.
+    private static var longest: Int { 4096 }
+    /// A beginning of a secret that is shorter than this tells nothing.
+    private static var leastBeginning: Int { 4 }
+
+    /// The reply up to where it tells a secret, with dots in the place of what is hidden.
     func shown(_ reply: Span<UInt8>) -> [UInt8] {
+        let reply = reply.extracting(0..<min(reply.count, Self.longest))
         var end = reply.count
-        password?.withBytes { hide($0, in: reply, &end) }
-        lastSent?.withBytes { command in
-            for range in command.wordRanges {
-                let word = command.extracting(range)
-                if Self.maySayMore(word, than: login) { hide(word, in: reply, &end) }
-            }
-        }
+        password?.withBytes { Self.hide($0, in: reply, &end) }
+        lastSent?.forEachSecretPart { Self.hide($0, in: reply, &end) }
         return end == reply.count ? reply.bytes : reply.extracting(0..<end).bytes + "...".bytes
     }
 
-    /// A password in the form of some mechanism or protocol: neither a command's name nor the login alone.
-    private static func maySayMore(_ word: Span<UInt8>, than login: [UInt8]) -> Bool {
-        guard word.count >= 8, !word.isEqual(to: login.span) else { return false }
-        for index in 0..<word.count where !(0x41...0x5A).contains(word[index]) { return true }
-        return false
-    }
-
-    /// Moves `end` to the first place of the secret, or of its beginning where the server has cut it off.
-    private func hide(_ secret: Span<UInt8>, in reply: Span<UInt8>, _ end: inout Int) {
+    /// Moves `end` to the first place of the secret, or of half of it, or of its beginning where the reply is cut off.
+    private static func hide(_ secret: Span<UInt8>, in reply: Span<UInt8>, _ end: inout Int) {
         guard !secret.isEmpty else { return }
+        let enough = min(secret.count, max(leastBeginning, (secret.count + 1) / 2))
         for start in 0..<end {
-            let length = min(secret.count, reply.count - start)
-            guard length == secret.count || length >= 4, reply[start] == secret[0],
-                reply.extracting(start..<start + length).isEqual(to: secret.extracting(0..<length))
-            else { continue }
+            let (length, isCutOff) = beginning(of: secret, at: start, in: reply)
+            guard length >= enough || isCutOff && length >= leastBeginning else { continue }
             end = start
             return
         }
     }
-}
 
-extension Span<UInt8> {
-    fileprivate func isEqual(to other: Span<UInt8>) -> Bool {
-        guard count == other.count else { return false }
-        for index in 0..<count where self[index] != other[index] { return false }
-        return true
-    }
-
-    /// Where the words are, whatever space, line ends and quotation marks are around them.
-    fileprivate var wordRanges: [Range<Int>] {
-        var ranges: [Range<Int>] = []
-        var start = 0
-        for index in 0...count where index == count || self[index] <= 0x20 || self[index] == 0x22 {
-            if index > start { ranges.append(start..<index) }
-            start = index + 1
+    /// How much of the secret stands there, and whether the reply ends with it. A quoted string may have backslashes in it that
+    /// the secret has not.
+    private static func beginning(
+        of secret: Span<UInt8>, at start: Int, in reply: Span<UInt8>
+    ) -> (length: Int, isCutOff: Bool) {
+        var (position, length) = (start, 0)
+        while length < secret.count, position < reply.count {
+            if reply[position] != secret[length] {
+                let isEscape = reply[position] == 0x5C && (secret[length] == 0x22 || secret[length] == 0x5C)
+                guard isEscape, position + 1 < reply.count, reply[position + 1] == secret[length] else { break }
+                position += 1
+            } else if secret[length] == 0x5C, position + 1 < reply.count, reply[position + 1] == 0x5C {
+                position += 1
+            }
+            position += 1
+            length += 1
         }
-        return ranges
+        return (length, position == reply.count)
     }
 }

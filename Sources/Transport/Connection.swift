@@ -36,7 +36,7 @@ package final class Connection: EventSource {
     package var hasPendingOutput: Bool { isKeeping }
 
     // Nothing that is called while one of them is changed comes back to this connection: libssl's callbacks know the TLS session
-    // alone, and a closure of ``withTLS(_:)`` only looks. So there is nothing that could be seen half-changed, and the checks were
+    // alone, and so does a closure of ``withTLS(_:)``. So there is nothing that could be seen half-changed, and the checks were
     // a tenth of a login. They are private, since other modules would check them all the same.
     @exclusivity(unchecked) private var number: CInt
     @exclusivity(unchecked) private var mayRead = false

@@ -127,6 +127,14 @@ import Testing
         ),
         ("HTTP/1.0 200\nAuth-Status: a\tb\n\n", "failed auth http server A:1 sent control characters in Auth-Status 0"),
         (
+            "HTTP/1.0 200\nAuth-Status: a\nAuth-Error-Code: 235 2.7.0\n\n",
+            "failed auth http server A:1 sent invalid error code:\"235 2.7.0\" 0"
+        ),
+        (
+            "HTTP/1.0 200\nAuth-Status: a\nAuth-Error-Code: 5350\n\n",
+            "failed auth http server A:1 sent invalid error code:\"5350\" 0"
+        ),
+        (
             "HTTP/1.0 200\nAuth-Status: a\nAuth-Error-Code: 5\u{7F}\n\n",
             "failed auth http server A:1 sent control characters in Auth-Error-Code 0"
         ),

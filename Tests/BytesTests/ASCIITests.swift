@@ -59,6 +59,7 @@ import Testing
         #expect(look { $0.firstIndex(of: 0x4B, from: 99) } == nil)
         #expect(look { $0.firstIndex(of: 0x4B, from: -99) } == 3)
         #expect(look { $0.bytes } == bytes)
+        #expect(look { [UInt8]($0) } == bytes)
         #expect(look { $0.hasControlCharacter })
         #expect(look { !$0.extracting(0..<4).hasControlCharacter })
     }

@@ -132,12 +132,6 @@ def resident_kib(pid):
     return int(status_field(pid, "VmRSS")[0])
 
 
-def processor_seconds(pid):
-    """What the process has used, in user space and in the kernel."""
-    fields = stat_fields(pid)
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

@@ -170,12 +170,15 @@ class Dialog(IMAPTest):
             wire.says("d OK all heard")
             drain(wire)
 
-        wire = self.listening(script)
+        wire = self.listening(script, level="debug")
         wire.sends(b"a LOGIN bob wonderland\r\nb SELECT inbox\r\nc FETCH 1 BODY[]\r\n")
         wire.hears("a OK in")
         wire.says("d LOGOUT")
         wire.hears("d OK all heard")
         self.assertEqual(heard, ["b SELECT inbox", "c FETCH 1 BODY[]", "d LOGOUT"])
+        wire.closes()
+        if not REFERENCE:
+            self.proxy.wait_log("relay ended, .*, bytes up: 44, down: 16$")
 
     def test_bytes_of_the_server_behind_its_ok_reach_the_client(self):
         def script(wire):

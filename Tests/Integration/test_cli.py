@@ -86,6 +86,8 @@ class Information(CommandLine):
         lines = self.informed("-V")
         self.assertTrue(any(line.startswith("built with OpenSSL ") for line in lines))
         self.assertIn("TLS SNI support enabled", lines)
+        if not REFERENCE:
+            self.assertIn("protocols: imap pop3 smtp sieve", lines)
         arguments = [line for line in lines if line.startswith("configure arguments:")]
         self.assertEqual(len(arguments), 1)
         self.assertIn("--with-mail_ssl_module", arguments[0])

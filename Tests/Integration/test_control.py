@@ -90,14 +90,16 @@ class Orders(ControlTest):
 
     def test_connections_are_counted_on_over_an_upgrade(self):
         proxy = self.begin()
-        self.greeted(proxy)
-        self.greeted(proxy)
+        before = [self.greeted(proxy), self.greeted(proxy)]
         new = self.upgrade(proxy)
         os.kill(proxy.master, signal.SIGQUIT)
         wait_until(lambda: self.status(proxy)["pid"] == new, "the new master to take orders")
         self.greeted(proxy)
         self.assertEqual(self.status(proxy)["connections"], 3)
         self.assertEqual(len(proxy.lines(r"\*3 client .* connected to")), 1)
+        for wire in before:
+            wire.closes()
+        self.assertEqual(proxy.wait_end(), 0)
 
     def test_the_file_is_for_nobody_else(self):
         proxy = self.begin()

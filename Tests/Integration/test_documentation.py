@@ -6,7 +6,7 @@ import re
 import unittest
 
 from certs import self_signed
-from harness import ROOT, ProxyTest
+from harness import ROOT, ProxyTest, as_root
 
 ARTICLES = ROOT / "Sources/ApusMail/ApusMail.docc"
 
@@ -40,6 +40,7 @@ class Articles(unittest.TestCase):
         self.compare("AnAuthProvider.md", ROOT / "contrib/example-provider")
 
 
+@as_root  # who may listen on their ports
 class Configurations(ProxyTest):
 
     def accepts(self, article, binary):

@@ -128,6 +128,8 @@ class Conversations(ExampleTest):
         self.arrange(port=1)
         wire = self.connect(self.proxy.ports["imap"])
         wire.hears("* OK IMAP4 ready")
+        version = subprocess.run([self.binary, "-V"], capture_output=True, text=True, check=True).stderr
+        self.assertIn("protocols: imap pop3 smtp sieve nntp\n", version)
         manual = subprocess.run(
             [self.binary, "--manual", "markdown"], capture_output=True, text=True, check=True).stdout
         self.assertIn("`nntp_posting`", manual)

@@ -4,7 +4,7 @@ import os
 import time
 import unittest
 
-from harness import title, wait_until
+from harness import wait_until
 from imap import Backend, IMAPTest
 from scripted import Server
 
@@ -23,7 +23,7 @@ def question(wire):
 @unittest.skipUnless(BINARY, "contrib/test builds the example and names it in APUS_EXAMPLE_PROVIDER")
 class SocketAuth(IMAPTest):
 
-    def arrange(self, *answers, server="", main="", **options):
+    def arrange(self, *answers, server="", **options):
         """Each connection to the service hears one of the answers; a function is the whole conversation."""
         self.asked = []
 
@@ -39,7 +39,6 @@ class SocketAuth(IMAPTest):
         self.service = self.serve(Server(scripts=[script(answer) for answer in answers], path=self.dir / "users.sock"))
         self.proxy = self.start(
             f"""
-            {main}
             mail {{
                 auth_socket @dir@/users.sock;
                 server {{
@@ -95,16 +94,6 @@ class SocketAuth(IMAPTest):
         self.proxy.wait_log('authentication provider "auth_socket" did not answer in time')
         # Its connection was closed, too.
         wait_until(lambda: self.service.connections[0].done.is_set(), "the end of the question")
-
-    def test_a_worker_that_ends_takes_its_question_along(self):
-        self.arrange(lambda wire: wire.hears_rest(), main="worker_shutdown_timeout 300ms;")
-        wire = self.client()
-        wire.says("a1 LOGIN bob wonderland")
-        wait_until(lambda: self.service.connections, "the question")
-        self.proxy.same_workers = False
-        self.proxy.run("-s", "reload")
-        wait_until(lambda: self.service.connections[0].done.is_set(), "the end of the question")
-        self.assertIn("worker process", title(self.proxy.workers()[0]))
 
     def test_no_service(self):
         self.arrange()

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from certs import client_context, self_signed
-from harness import ConnectionEnded, ProxyTest, processor_seconds, resident_kib
+from harness import ConnectionEnded, ProxyTest, resident_kib
 from scripted import AuthService, Server, accept, drain, refuse
 
 BINARY = os.environ.get("APUS_MISBEHAVING_BINARY")
@@ -388,8 +388,8 @@ class DialogsBehind(MisbehavingTest):
 
 class Providers(MisbehavingTest):
 
-    def unreliable(self, fault, server="timeout 2s;"):
-        self.arrange(server=f'auth_unreliable "{fault}"; {server}')
+    def unreliable(self, fault, server="timeout 2s;", **options):
+        self.arrange(server=f'auth_unreliable "{fault}"; {server}', **options)
         wire = self.bad()
         wire.says("LOGIN bob wonderland")
         return wire
@@ -448,7 +448,7 @@ class Providers(MisbehavingTest):
                 self.fails(fault, 'authentication provider "auth_unreliable" gave no valid address')
 
     def test_a_refusal_that_looks_like_success(self):
-        self.fails("code of success", 'authentication provider "auth_unreliable" refused with a code that is none of a refusal')
+        self.fails("code of success", 'authentication provider "auth_unreliable" refused with a reply code that does not begin with 4 or 5')
 
     def test_no_password_where_the_client_gave_none(self):
         self.arrange(server='auth_unreliable ""; timeout 2s;')
@@ -464,12 +464,11 @@ class Providers(MisbehavingTest):
         self.goes_on()
 
     def test_asking_again_at_once(self):
-        wire = self.unreliable("is to be asked again at once", server="timeout 200ms;")
-        worker = self.proxy.workers()[0]
-        before = processor_seconds(worker)
+        wire = self.unreliable("is to be asked again at once", server="timeout 200ms;", level="debug")
         self.ends(wire, ERROR)
         self.proxy.wait_log("auth service asked to wait for too long")
-        self.assertLess(processor_seconds(worker) - before, 0.2)
+        # Five times the timeout, a tenth of a second each.
+        self.assertLess(len(self.proxy.lines("verdict received")), 15)
 
     def test_a_timer_that_sets_itself_anew(self):
         wire = self.unreliable("sets a timer that sets itself anew", server="timeout 500ms;")

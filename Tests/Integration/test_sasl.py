@@ -211,6 +211,19 @@ class ErrorData(SASLTest):
             self.assertEqual(self.backend.connections, [])
             self.proxy.wait_log(r'client login failed: "Expired" while in http auth state, .*login: "bob"$')
 
+    def test_an_answer_with_a_literal(self):
+        self.arrange(TONGUES[0], answer=refuse("Expired", Auth_Error_SASL=ERROR))
+        for answer, final in (("AQ== {3}", TONGUES[0].no.format("Expired")), (" {3}", TONGUES[0].bad)):
+            with self.subTest(answer):
+                wire = self.client()
+                self.asks(wire, "OAUTHBEARER", oauthbearer("bob"), True)
+                wire.hears(TONGUES[0].more + ERROR)
+                wire.says(answer)
+                wire.hears("+ OK")
+                wire.says("abc")
+                wire.hears(final)
+                wire.hears_end()
+
     def test_with_a_wait_the_session_goes_on(self):
         for tongue in TONGUES:
             self.arrange(tongue)

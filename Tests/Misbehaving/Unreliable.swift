@@ -126,9 +126,10 @@ final class UnreliableProvider: AuthProvider {
         guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &pair) == 0 else { return }
         let watch = loop.watch(pair[0], for: .input) { _ in }
         for descriptor in pair { _ = close(descriptor) }
-        _ = loop.schedule(after: .seconds(1)) {
+        _ = loop.schedule(after: .seconds(1)) { [pair] in
+            let isUsedAgain = fcntl(pair[0], F_GETFD) >= 0
             watch?.cancel()
-            answer(self.refusal("no", delay: nil))
+            answer(self.refusal(isUsedAgain ? "no" : "nobody has come", delay: nil))
         }
     }
 

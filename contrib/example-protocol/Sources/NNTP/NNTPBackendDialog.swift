@@ -18,7 +18,7 @@ struct NNTPBackendDialog: BackendDialog {
 
     mutating func receive(_ input: Span<UInt8>) -> BackendStep {
         guard let lineEnd = input.firstIndex(of: 0x0A) else { return .needMoreInput }
-        // The client would take a second reply for that to its own next command.
+        // The client would take a second reply as the answer to its next command.
         guard lineEnd == input.count - 1 else { return .malformed(quoted: 0..<input.count) }
         switch stage {
         case .greeting where input.starts(with: "200") || input.starts(with: "201"):
