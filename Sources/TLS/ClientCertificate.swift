@@ -112,6 +112,13 @@ enum CertificateText {
         return Array(digest.prefix(Int(count)))
     }
 
+    static func digest(list: OpaquePointer) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+        var count: UInt32 = 0
+        guard X509_CRL_digest(list, EVP_sha256(), &digest, &count) == 1 else { return [] }
+        return Array(digest.prefix(Int(count)))
+    }
+
     static func hexadecimal(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

@@ -116,6 +116,8 @@ extension ContextBuilder {
             guard X509_STORE_add_crl(store, list) == 1 else {
                 throw OpenSSLErrors.configError("X509_STORE_add_crl(\"\(source.description)\") failed")
             }
+            // A session that was made before a certificate was revoked, or where nobody minds, is not resumed here.
+            if settings.verifyClient != .off { identity += [3] + CertificateText.digest(list: list) }
         }
         openssl_set_crl_check(store)
     }

@@ -36,7 +36,7 @@ extension ContextBuilder {
     }
 
     /// Sessions are resumed only where certificates and client verification are the same: `MAIL`, the server
-    /// certificates, the accepted authorities and the depth of verification, hashed.
+    /// certificates, the accepted authorities, the depth of verification and the lists of what is revoked, hashed.
     private func setSessionContext() throws(ConfigError) {
         let text = Array("MAIL".utf8) + identity
         var digest = [UInt8](repeating: 0, count: 32)

@@ -173,6 +173,8 @@ private struct SessionBucket {
     private func close(_ range: Range<Int>) {
         guard !range.isEmpty else { return }
         let count = usedCount
+        // Another worker may have written anything there meanwhile.
+        guard range.upperBound <= count else { return empty() }
         let rest = UnsafeRawBufferPointer(rebasing: space[range.upperBound..<count])
         UnsafeMutableRawBufferPointer(rebasing: space[range.lowerBound...]).copyMemory(from: rest)
         let freed = space[count - range.count..<count]

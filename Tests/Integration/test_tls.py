@@ -40,6 +40,18 @@ class TLSTest(IMAPTest):
         self.proxy.wait_log(rf"\[{level}\] \d+#\d+: \*\d+ {pattern} while SSL handshaking, client: 127\.0\.0\.1, server: "
                             rf"127\.0\.0\.1:{self.proxy.ports['imap']}$")
 
+    def connect_with(self, context, session=None):
+        wire = self.client(tls=context, session=session)
+        wire.says("a NOOP")
+        wire.hears("a OK completed")  # in TLS 1.3 tickets come with the first bytes
+        wire.says("b LOGOUT")
+        wire.hears("* BYE", "b OK completed")
+        found = wire.sock.session, wire.sock.session_reused
+        with contextlib.suppress(OSError):
+            wire.sock.unwrap()  # an end without close_notify makes a session unfit for another time
+        wire.closes()
+        return found
+
 
 @both_users
 class ImplicitTLS(TLSTest):
@@ -388,18 +400,6 @@ class STARTTLS(TLSTest):
 class Resumption(TLSTest):
     """Tickets and session caches, over one and several workers."""
 
-    def connect_with(self, context, session=None):
-        wire = self.client(tls=context, session=session)
-        wire.says("a NOOP")
-        wire.hears("a OK completed")  # in TLS 1.3 tickets come with the first bytes
-        wire.says("b LOGOUT")
-        wire.hears("* BYE", "b OK completed")
-        found = wire.sock.session, wire.sock.session_reused
-        with contextlib.suppress(OSError):
-            wire.sock.unwrap()  # an end without close_notify makes a session unfit for another time
-        wire.closes()
-        return found
-
     def resumes(self, settings, expected, version, workers=1, rounds=6):
         self.secure(settings, workers=workers)
         context = client_context(minimum=version, maximum=version)
@@ -593,16 +593,37 @@ class ClientCertificates(TLSTest):
                              r"client SSL certificate verify error: \(10:certificate has expired\)")
                 self.proxy.stop()
 
-    def test_revoked(self):
+    def revoke(self):
+        """crl.pem"""
         (self.dir / "index.txt").write_text("")
         (self.dir / "ca.cnf").write_text(
             f"[ca]\ndefault_ca = d\n[d]\ndatabase = {self.dir}/index.txt\ndefault_md = sha256\ndefault_crl_days = 5\n")
         ca = ("ca", "-config", self.dir / "ca.cnf", "-cert", self.authority.certificate, "-keyfile", self.authority.key)
         openssl(*ca, "-revoke", self.good[0])
         openssl(*ca, "-gencrl", "-out", self.dir / "crl.pem")
+
+    def test_revoked(self):
+        self.revoke()
         self.verifying("on", f"ssl_crl {self.dir}/crl.pem;")
         self.refused(self.good, "* BYE SSL certificate error",
                      r"client SSL certificate verify error: \(23:certificate revoked\)")
+
+    @apus_only
+    def test_a_session_from_where_nobody_minds_does_not_resume_where_it_is_revoked(self):
+        self.revoke()
+        for cache in ("none", "shared:S:1m"):
+            for version in (TLS12, TLS13):
+                with self.subTest(cache=cache, version=version):
+                    self.verifying("on", f"ssl_session_cache {cache};",
+                                   server=f"}} server {{ listen 127.0.0.1:@strict@ ssl; protocol imap; "
+                                          f"ssl_crl {self.dir}/crl.pem;")
+                    context = client_context(*self.good, minimum=version, maximum=version)
+                    session, _ = self.connect_with(context)
+                    self.assertTrue(self.connect_with(context, session)[1])
+                    wire = self.connect(self.proxy.ports["strict"], tls=context, session=session)
+                    wire.hears("* BYE SSL certificate error")
+                    self.assertFalse(wire.sock.session_reused)
+                    self.proxy.stop()
 
     def test_after_starttls(self):
         self.verifying("on", "starttls on;", listen="")
