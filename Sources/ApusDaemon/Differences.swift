@@ -208,8 +208,18 @@ enum Differences {
                 mattersTo: .using("auth_http")
             ),
             Difference(
+                "`proxy_pass_error_message` passes on a password of `Auth-Pass` that the server behind repeats.",
+                "The client, which does not know it, hears an internal error.",
+                mattersTo: .using("proxy_pass_error_message", argument: "on")
+            ),
+            Difference(
+                "TLS sessions are resumed where another `ssl_crl` is in force than where they were made.",
+                "They are not: a certificate that is revoked has to be shown anew.",
+                mattersTo: .using("ssl_crl")
+            ),
+            Difference(
                 "`Auth-Error-Code` may be anything.",
-                "A reply code of SMTP that begins with 4 or 5; with another one the answer is an internal error.",
+                "A reply code that does not begin with 4 or 5 counts as none: the reply begins with `535 5.7.0`.",
                 mattersTo: .serving("smtp")
             ),
             Difference("An answer may have 1 KiB of headers.", "16 KiB.", mattersTo: .using("auth_http")),

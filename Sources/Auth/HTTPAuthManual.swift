@@ -99,7 +99,7 @@ package enum HTTPAuthManual {
                 ),
                 (
                     "Auth-Error-Code",
-                    "SMTP: the reply code of a refusal, instead of `535 5.7.0`; it has to begin with 4 or 5."
+                    "SMTP: the reply code of a refusal, instead of `535 5.7.0`, if it begins with 4 or 5."
                 ),
                 (
                     "Auth-Error-SASL",

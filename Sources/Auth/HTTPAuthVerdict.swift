@@ -23,13 +23,11 @@ package struct HTTPAuthVerdict {
         }
         let pause = answer.wait.map { min($0, Self.longestPause) } ?? 0
         if let message = answer.refusal {
-            let refusal = Refusal(
-                message: message, code: answer.errorCode.flatMap { $0.isEmpty ? nil : $0 },
+            var refusal = Refusal(
+                message: message, code: answer.errorCode,
                 errorData: method.givesToken ? answer.errorData.flatMap { $0.isEmpty ? nil : $0 } : nil)
-            guard !refusal.hasCodeOfSuccess else {
-                return failed(
-                    answer, [.text(" sent invalid error code:\""), .bytes(refusal.code ?? []), .text("\"")])
-            }
+            // Not a reason to tell a client less than that it is refused.
+            if refusal.hasCodeOfSuccess { refusal.code = nil }
             return .refused(refusal, delay: pause > 0 ? .seconds(pause) : nil, user: answer.user)
         }
         guard answer.status.isSuccess else { return failed(answer, statusParts(answer.status)) }

@@ -34,6 +34,9 @@ package struct PasswdEntry: Equatable, Sendable {
         } catch {
             throw Problem(Self.text(of: error))
         }
+        if case .plain(let stored) = hash, stored.withBytes({ $0.hasControlCharacter }) {
+            throw Problem("control character in the password")
+        }
         var start = passwordEnd
         for _ in 0..<5 {
             guard start < rest.count else { return }
@@ -41,10 +44,13 @@ package struct PasswdEntry: Equatable, Sendable {
         }
         var destination: [UInt8]?
         let fields: [UInt8] = rest.extracting(min(start + 1, rest.count)...).bytes
-        for field in fields.split(separator: 0x20) {
+        for (index, field) in fields.split(separator: 0x20).enumerated() {
             let parts = field.split(separator: 0x3D, maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count > 1 ? Array(parts[1]) : nil
-            try read(String(decoding: parts[0], as: UTF8.self), value, &destination)
+            // Not by its name: the rest of a password with a space in it would be one.
+            guard try read(String(decoding: parts[0], as: UTF8.self), value, &destination) else {
+                throw Problem("extra field \(index + 1) is unknown")
+            }
         }
         user = destination ?? user
         for value in [user, password.map { $0.withBytes { $0.bytes } }] where value?.span.hasControlCharacter == true {
@@ -52,7 +58,10 @@ package struct PasswdEntry: Equatable, Sendable {
         }
     }
 
-    private mutating func read(_ name: String, _ value: [UInt8]?, _ destination: inout [UInt8]?) throws(Problem) {
+    /// - Returns: There is such a field.
+    private mutating func read(
+        _ name: String, _ value: [UInt8]?, _ destination: inout [UInt8]?
+    ) throws(Problem) -> Bool {
         switch name {
         case "host": host = try Self.address(try Self.needed(value, name))
         case "port": port = try Self.port(try Self.needed(value, name))
@@ -69,8 +78,9 @@ package struct PasswdEntry: Equatable, Sendable {
             }
         case "master": throw Problem("master is not supported yet")
         case _ where name.hasPrefix("userdb_"): break
-        default: throw Problem("unknown field \"\(name)\"")
+        default: return false
         }
+        return true
     }
 
     private static func text(of problem: PasswordHash.Problem) -> String {

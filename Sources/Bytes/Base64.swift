@@ -12,7 +12,11 @@ public enum Base64 {
         var bits: UInt32 = 0
         var held = 0
         for index in 0..<length {
-            guard let value = sextet(of: text[index]) else { return nil }
+            guard let value = sextet(of: text[index]) else {
+                // It may have been the beginning of a password.
+                decoded.withUnsafeMutableBytes { wipe($0) }
+                return nil
+            }
             bits = (bits &<< 6 | UInt32(value)) & 0xFFFF
             held += 6
             if held >= 8 {

@@ -73,6 +73,8 @@ struct IMAPClientDialog: ClientDialog {
         case .login, .authenticate, nil: break
         }
         let word = input.firstIndex(of: 0x20).map { $0 + 1 } ?? input.count
+        // Longer than any tag: it may be the answer to a challenge that was not made.
+        guard word <= 33 else { return "...".bytes }
         let end = min(input.firstIndex(of: 0x20, from: word) ?? input.count, 64)
         return input.extracting(0..<end).bytes + (end < input.count ? " ...".bytes : [])
     }

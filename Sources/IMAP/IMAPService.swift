@@ -12,7 +12,8 @@ final class IMAPService: ProtocolService {
         let settings = context.settings[IMAPSettings.self]
         startTLS = context.startTLS
         policy = SASLPolicy(listed: settings.mechanisms, isStrict: context.isStrict)
-        clientBuffer = settings.clientBuffer
+        // Of 0 bytes, any command is too long.
+        clientBuffer = max(settings.clientBuffer, 1)
         capabilities = CapabilityTexts(settings.capabilities, policy, startTLS, canVerifyDigests: true)
         capabilitiesWithoutDigests = CapabilityTexts(settings.capabilities, policy, startTLS, canVerifyDigests: false)
     }

@@ -33,9 +33,10 @@ package final class ProcessRow {
         set { number(.beat).pointee.store(newValue, ordering: .relaxed) }
     }
 
-    /// The sessions it has now, before and after their login.
+    /// The sessions it has now, before and after their login; so few, whatever a process out of its mind has written, that
+    /// the master can add them up.
     package var sessions: Int {
-        get { Int(clamping: number(.sessions).pointee.load(ordering: .relaxed)) }
+        get { Int(min(number(.sessions).pointee.load(ordering: .relaxed), 1 << 32)) }
         set { number(.sessions).pointee.store(UInt64(clamping: newValue), ordering: .relaxed) }
     }
 

@@ -54,7 +54,8 @@ package enum Signals {
         guard Glibc.read(descriptor, &information, size) == size else { return nil }
         let isFromProcess = information.ssi_code <= 0 || information.ssi_signo == UInt32(SIGCHLD)
         return Received(
-            number: CInt(information.ssi_signo), sender: isFromProcess ? CInt(information.ssi_pid) : 0,
+            number: CInt(information.ssi_signo),
+            sender: isFromProcess ? CInt(truncatingIfNeeded: information.ssi_pid) : 0,
             value: information.ssi_code == linux_si_queue ? information.ssi_int : 0)
     }
 

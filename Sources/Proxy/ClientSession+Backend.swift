@@ -44,7 +44,7 @@ extension ClientSession {
         let method = request.credentials.method
         let own = method.givesPassword ? request.credentials.password : nil
         let password = acceptance.password ?? own
-        replyForLog = ReplyForLog(password: password)
+        replyForLog = ReplyForLog(password: password, isPasswordOfProvider: acceptance.password != nil)
         return try dialog.makeBackendDialog(
             BackendLogin(
                 user: record.login, password: password, clientAddress: record.clientAddress,
@@ -87,7 +87,7 @@ extension ClientSession {
 
     /// Reads what the server sent; false when there is nothing, or it is gone.
     private func readBackend(_ backend: Connection) -> Bool {
-        let room = backendInput.room(limit: server.settings.proxyBuffer)
+        let room = backendInput.room(limit: server.settings.replyLimit)
         switch backend.receive(into: room) {
         case .bytes(let count):
             record.activity = "reading response from upstream"
@@ -134,7 +134,7 @@ extension ClientSession {
     }
 
     private func refuseEndlessReply() {
-        guard backendInput.count >= server.settings.proxyBuffer else { return }
+        guard backendInput.count >= server.settings.replyLimit else { return }
         let shown = backendInput.withBytes { replyForLog.shown($0) }
         note(.error, "upstream sent too long response line: ", quoting: shown)
         failInternally(.upstreamFailed)
@@ -145,6 +145,7 @@ extension ClientSession {
         let shown = backendInput.withBytes { bytes in
             replyForLog.shown(bytes.extracting(quoted.clamped(to: 0..<bytes.count)))
         }
+        let passesOn = passesOn && backendInput.withBytes { replyForLog.mayBeToldClient($0) }
         note(passesOn ? .info : .error, "upstream sent invalid response: ", quoting: shown)
         if passesOn {
             replyAndClose(backendInput.withBytes { $0.bytes }, .upstreamRefused)

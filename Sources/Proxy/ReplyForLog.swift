@@ -1,12 +1,14 @@
 import ApusMail
 
-/// What a log may show of the words of a server behind, which may quote the command that it refuses, with the password
-/// inside.
+/// What a log may show, and a client hear, of the words of a server behind, which may quote the command that it refuses, with
+/// the password inside.
 struct ReplyForLog {
     /// What the server was told last: its secret parts, in the form of a mechanism perhaps, are hidden.
     var lastSent: Secret?
     /// What users log in with there.
     var password: Secret?
+    /// The client has not given it, but the provider.
+    var isPasswordOfProvider = false
 
     /// More than this of a reply is not looked at: no line of the log is as long.
     private static var longest: Int { 4096 }
@@ -17,9 +19,21 @@ struct ReplyForLog {
     func shown(_ reply: Span<UInt8>) -> [UInt8] {
         let reply = reply.extracting(0..<min(reply.count, Self.longest))
         var end = reply.count
+        hideAll(in: reply, &end)
+        return end == reply.count ? reply.bytes : reply.extracting(0..<end).bytes + "...".bytes
+    }
+
+    /// Whether a client may hear it: a password that it does not know is not told.
+    func mayBeToldClient(_ reply: Span<UInt8>) -> Bool {
+        guard isPasswordOfProvider else { return true }
+        var end = reply.count
+        hideAll(in: reply, &end)
+        return end == reply.count
+    }
+
+    private func hideAll(in reply: Span<UInt8>, _ end: inout Int) {
         password?.withBytes { Self.hide($0, in: reply, &end) }
         lastSent?.forEachSecretPart { Self.hide($0, in: reply, &end) }
-        return end == reply.count ? reply.bytes : reply.extracting(0..<end).bytes + "...".bytes
     }
 
     /// Moves `end` to the first place of the secret, or of half of it, or of its beginning where the reply is cut off.

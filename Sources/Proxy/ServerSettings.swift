@@ -16,6 +16,9 @@ package struct ServerSettings: SettingsBlock {
     package var proxyBuffer = 4096
     package var proxyTimeout = Duration.seconds(86_400)
     package var passesErrorMessages = false
+
+    /// How much of a server's reply is held; with `proxy_buffer 0` any is too long.
+    var replyLimit: Int { max(proxyBuffer, 1) }
     package var upstreamProxyHeader = ProxyHeaderVersion.off
     /// The argument of `protocol`, or what the first `listen` with a well-known port says.
     package var protocolName: String?

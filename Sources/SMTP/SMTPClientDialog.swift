@@ -63,7 +63,8 @@ struct SMTPClientDialog: ClientDialog {
 
     func inputTooLong() -> [UInt8] { Self.invalid }
 
-    /// Everything up to the first AUTH, of which the mechanism is shown.
+    /// Everything up to the first AUTH, of which the mechanism is shown, or up to what is longer than any command's name: it may
+    /// be the answer to a challenge that was not made.
     func redacted(_ input: Span<UInt8>) -> [UInt8] {
         guard case .commands = stage else { return "...".bytes }
         var position = 0
@@ -75,10 +76,14 @@ struct SMTPClientDialog: ClientDialog {
                 let shown = min(input.firstIndex(of: 0x20, from: wordEnd + 1) ?? lineEnd, lineEnd, wordEnd + 21)
                 return input.extracting(0..<shown).bytes + (shown < input.count ? " ...".bytes : [])
             }
+            if wordEnd - position > Self.longestWord { return input.extracting(0..<position).bytes + "...".bytes }
             position = lineEnd + 1
         }
         return input.bytes
     }
+
+    /// Longer than `STARTTLS`, for what people make up.
+    private static var longestWord: Int { 16 }
 
     mutating func refused(_ refusal: Refusal) throws(Bug) -> RefusalStep {
         guard case .verdict(let method) = stage else { throw Bug("a refusal answers credentials") }

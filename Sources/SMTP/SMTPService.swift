@@ -16,7 +16,8 @@ final class SMTPService: ProtocolService {
         serverName = context.serverName
         startTLS = context.startTLS
         policy = SASLPolicy(listed: settings.mechanisms, isStrict: context.isStrict)
-        clientBuffer = settings.clientBuffer
+        // Of 0 bytes, any command is too long.
+        clientBuffer = max(settings.clientBuffer, 1)
         greetingDelay = settings.greetingDelay
         sendsXCLIENT = settings.sendsXCLIENT
         authenticatesUpstream = settings.authenticatesUpstream

@@ -46,7 +46,9 @@ struct InheritedSockets {
             var inheritance = Inheritance(isFromNginx: variable == "NGINX")
             if let state, variable == "APUS" { inheritance.state = state }
             let activated = inheritance.state.activated
-            inheritance.sockets = parsed.numbers.compactMap {
+            // A number that stands there twice is one socket, which would be closed as the one that is left over.
+            var seen: Set<CInt> = []
+            inheritance.sockets = parsed.numbers.filter { seen.insert($0).inserted }.compactMap {
                 adopt($0, isActivated: activated[$0] != nil, name: activated[$0] ?? "", log: log)
             }
             return inheritance

@@ -87,8 +87,7 @@ extension Master {
         state.counter = serial.descriptor
         state.zones = loader.zones
         state.control = control.map { ($0.descriptor, $0.path) }
-        state.activated = Dictionary(
-            uniqueKeysWithValues: openSockets.filter(\.isActivated).map { ($0.descriptor, $0.name) })
+        for socket in openSockets where socket.isActivated { state.activated[socket.descriptor] = socket.name }
         return state
     }
 

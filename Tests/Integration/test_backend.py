@@ -458,6 +458,34 @@ class Failures(IMAPTest):
         self.fails(script, None, "info", "proxy_pass_error_message on;", ["* OK [ALERT] maintenance", "a NO later"])
         self.proxy.wait_log(r'\[info\] .*upstream sent invalid response: "a NO later" while ')
 
+    @apus_only
+    def test_a_buffer_of_no_bytes(self):
+        self.fails(lambda wire: (wire.says("* OK ready"), drain(wire)), 'upstream sent too long response line: "\\*"',
+                   mail="proxy_buffer 0;")
+
+    @apus_only
+    def test_a_password_that_is_not_the_clients_is_not_passed_on(self):
+        for refusal, shown in ((lambda password: f"BAD unknown: LOGIN {password}", "a BAD unknown: LOGIN ..."),
+                               (lambda password: "NO later", "a NO later")):
+            with self.subTest(shown):
+                def script(wire, refusal=refusal):
+                    wire.says("* OK ready")
+                    tag, _, password = wire.hears_login()
+                    wire.says(f"{tag} {refusal(password.decode())}")
+                    drain(wire)
+
+                backend = Backend(script)
+                self.arrange("proxy_pass_error_message on;", backend=backend,
+                             answer=lambda _, backend=backend: accept(backend.port, Auth_Pass="master-4711"))
+                self.proxy.keep_secret("wonderland", "master-4711")
+                wire = self.client()
+                wire.says("a LOGIN bob wonderland")
+                wire.hears(ERROR if "..." in shown else shown)
+                wire.hears_end()
+                self.proxy.wait_log(f'upstream sent invalid response: "{shown}"')
+                self.proxy.stop()
+                self.proxy.check()
+
     def test_passing_a_bad_greeting_on(self):
         self.fails(lambda wire: (wire.says("* BYE too many connections"), drain(wire)),
                    r'upstream sent invalid response: "\* BYE too many connections"', "info",

@@ -264,6 +264,26 @@ class TooLong(IMAPTest):
             wire.hears_end()
             self.proxy.wait_log(rf'client sent too long command "a1 {command} {shown}" while in auth state, client: ')
 
+    @apus_only
+    def test_an_answer_to_a_challenge_that_was_not_made_is_not_quoted(self):
+        self.arrange("imap_client_buffer 30;")
+        wire = self.client()
+        wire.says("a1 AUTHENTICATE XOAUTH2")
+        wire.hears("a1 BAD invalid command")
+        self.proxy.keep_secret("dXNlcj1ib2IBYXV0aD1CZWFyZXIgeWEyOS4")
+        wire.sends("dXNlcj1ib2IBYXV0aD1CZWFyZXIgeWEyOS4")
+        wire.hears_rest()
+        self.serves_others()
+
+    @apus_only
+    def test_a_buffer_of_no_bytes(self):
+        self.arrange("imap_client_buffer 0;")
+        wire = self.client()
+        wire.sends("a")
+        wire.hears("* BAD invalid command")
+        wire.hears_end()
+        self.proxy.wait_log("client sent too long command")
+
     def test_without_a_tag(self):
         self.arrange("imap_client_buffer 20;")
         wire = self.client()

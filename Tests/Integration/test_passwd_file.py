@@ -292,7 +292,7 @@ class Fields(PasswordFileTest):
         self.arrange(f"bob:{{PLAIN}}{PASSWORD}::::::nodelay sesame=open", f"eve:{{PLAIN}}{PASSWORD}")
         self.refused("bob")
         self.accepted("eve")
-        lines = self.proxy.wait_log(r"\[error\] .*sesame")
+        lines = self.proxy.wait_log(r"\[error\] .*extra field 2 is unknown")
         self.assertEqual(len(lines), 1)
 
     def test_bad_lines_disable_themselves_only(self):

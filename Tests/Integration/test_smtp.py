@@ -70,6 +70,12 @@ class Commands(SMTPTest):
         wire.hears(INVALID)
         wire.hears_end()
         self.proxy.wait_log(r'client sent too long command "NOOP x{59}" while in auth state')
+        if not REFERENCE:
+            # The answer to a challenge that was not made.
+            wire = self.client()
+            wire.sends("dXNlcj1ib2IB" * 6)
+            wire.hears(INVALID)
+            self.proxy.wait_log(r'client sent too long command "\.\.\." while in auth state')
 
     @apus_only
     def test_control_characters_go_nowhere(self):
