@@ -106,17 +106,19 @@ enum CertificateText {
     }
 
     static func digest(_ certificate: OpaquePointer, _ kind: OpaquePointer?) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
-        var count: UInt32 = 0
-        guard X509_digest(certificate, kind, &digest, &count) == 1 else { return [] }
-        return Array(digest.prefix(Int(count)))
+        digest { X509_digest(certificate, kind, $0, &$1) }
     }
 
-    static func digest(list: OpaquePointer) -> [UInt8] {
+    /// Of a list of revoked certificates, an `X509_CRL *`.
+    static func digest(ofList list: OpaquePointer, _ kind: OpaquePointer?) -> [UInt8] {
+        digest { X509_CRL_digest(list, kind, $0, &$1) }
+    }
+
+    private static func digest(_ compute: (UnsafeMutablePointer<UInt8>?, inout UInt32) -> CInt) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var count: UInt32 = 0
-        guard X509_CRL_digest(list, EVP_sha256(), &digest, &count) == 1 else { return [] }
-        return Array(digest.prefix(Int(count)))
+        let isDone = digest.withUnsafeMutableBufferPointer { compute($0.baseAddress, &count) == 1 }
+        return isDone ? Array(digest.prefix(Int(count))) : []
     }
 
     static func hexadecimal(_ bytes: [UInt8]) -> String {

@@ -117,7 +117,7 @@ extension ContextBuilder {
                 throw OpenSSLErrors.configError("X509_STORE_add_crl(\"\(source.description)\") failed")
             }
             // A session that was made before a certificate was revoked, or where nobody minds, is not resumed here.
-            if settings.verifyClient != .off { identity += [3] + CertificateText.digest(list: list) }
+            if settings.verifyClient != .off { identity += [3] + CertificateText.digest(ofList: list, EVP_sha256()) }
         }
         openssl_set_crl_check(store)
     }
