@@ -18,53 +18,50 @@ struct ReplyForLog {
     /// The reply up to where it tells a secret, with dots in the place of what is hidden.
     func shown(_ reply: Span<UInt8>) -> [UInt8] {
         let reply = reply.extracting(0..<min(reply.count, Self.longest))
-        var end = reply.count
-        hideAll(in: reply, &end)
-        return end == reply.count ? reply.bytes : reply.extracting(0..<end).bytes + "...".bytes
+        guard let end = placeOfSecret(in: reply) else { return reply.bytes }
+        return reply.extracting(0..<end).bytes + "...".bytes
     }
 
     /// Whether a client may hear it: a password that it does not know is not told.
-    func mayBeToldClient(_ reply: Span<UInt8>) -> Bool {
-        guard isPasswordOfProvider else { return true }
-        var end = reply.count
-        hideAll(in: reply, &end)
-        return end == reply.count
-    }
+    func mayBeToldClient(_ reply: Span<UInt8>) -> Bool { !isPasswordOfProvider || placeOfSecret(in: reply) == nil }
 
-    private func hideAll(in reply: Span<UInt8>, _ end: inout Int) {
-        password?.withBytes { Self.hide($0, in: reply, &end) }
-        lastSent?.forEachSecretPart { Self.hide($0, in: reply, &end) }
-    }
-
-    /// Moves `end` to the first place of the secret, or of half of it, or of its beginning where the reply is cut off.
-    private static func hide(_ secret: Span<UInt8>, in reply: Span<UInt8>, _ end: inout Int) {
-        guard !secret.isEmpty else { return }
-        let enough = min(secret.count, max(leastBeginning, (secret.count + 1) / 2))
-        for start in 0..<end {
-            let (length, isCutOff) = beginning(of: secret, at: start, in: reply)
-            guard length >= enough || isCutOff && length >= leastBeginning else { continue }
-            end = start
-            return
+    /// The first place where the reply repeats a secret; nil when it repeats none.
+    private func placeOfSecret(in reply: Span<UInt8>) -> Int? {
+        var first = password?.withBytes { Self.place(of: $0, in: reply) }
+        lastSent?.forEachSecretPart { secret in
+            guard let place = Self.place(of: secret, in: reply) else { return }
+            first = min(first ?? place, place)
         }
+        return first
     }
 
-    /// How much of the secret stands there, and whether the reply ends with it. A quoted string may have backslashes in it that
-    /// the secret has not.
-    private static func beginning(
-        of secret: Span<UInt8>, at start: Int, in reply: Span<UInt8>
-    ) -> (length: Int, isCutOff: Bool) {
-        var (position, length) = (start, 0)
-        while length < secret.count, position < reply.count {
-            if reply[position] != secret[length] {
-                let isEscape = reply[position] == 0x5C && (secret[length] == 0x22 || secret[length] == 0x5C)
-                guard isEscape, position + 1 < reply.count, reply[position + 1] == secret[length] else { break }
-                position += 1
-            } else if secret[length] == 0x5C, position + 1 < reply.count, reply[position + 1] == 0x5C {
-                position += 1
+    /// Where the secret stands, or half of it, or its beginning where the reply is cut off; as it is, or in a quoted string.
+    private static func place(of secret: Span<UInt8>, in reply: Span<UInt8>) -> Int? {
+        guard !secret.isEmpty else { return nil }
+        let enough = min(secret.count, max(leastBeginning, (secret.count + 1) / 2))
+        for start in 0..<reply.count {
+            for isQuoted in [false, true] {
+                let (length, end) = beginning(of: secret, at: start, in: reply, isQuoted: isQuoted)
+                let isCutOff = end == reply.count && length >= leastBeginning
+                if length >= enough || isCutOff { return start }
             }
+        }
+        return nil
+    }
+
+    /// How much of the secret stands there, and where that ends. In a quoted string a backslash goes before quotation marks and
+    /// backslashes.
+    private static func beginning(
+        of secret: Span<UInt8>, at start: Int, in reply: Span<UInt8>, isQuoted: Bool
+    ) -> (length: Int, end: Int) {
+        var (length, position) = (0, start)
+        while length < secret.count, position < reply.count {
+            let isSpecial = secret[length] == 0x22 || secret[length] == 0x5C
+            if isQuoted, isSpecial, reply[position] == 0x5C, position + 1 < reply.count { position += 1 }
+            guard reply[position] == secret[length] else { break }
             position += 1
             length += 1
         }
-        return (length, position == reply.count)
+        return (length, position)
     }
 }

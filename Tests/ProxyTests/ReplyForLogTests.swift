@@ -54,6 +54,7 @@ import Testing
         arguments: [
             (#"won"der\land"#, #"a BAD LOGIN bob "won\"der\\land""#),
             (#"won"der\land"#, #"a BAD LOGIN bob "won"der\land"#),
+            (#"wo\\nder"#, #"a BAD LOGIN bob "wo\\nder""#), (#"wo\\nder"#, #"a BAD LOGIN bob "wo\\\\nder""#),
             (#"\\\\"#, #"a BAD LOGIN bob "\\\\\\\\""#),
         ])
     func `end before the password in a quoted string`(password: String, reply: String) {
