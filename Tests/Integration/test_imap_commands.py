@@ -266,13 +266,15 @@ class TooLong(IMAPTest):
 
     @apus_only
     def test_an_answer_to_a_challenge_that_was_not_made_is_not_quoted(self):
-        self.arrange("imap_client_buffer 30;")
+        self.arrange("imap_client_buffer 128;")
         wire = self.client()
         wire.says("a1 AUTHENTICATE XOAUTH2")
         wire.hears("a1 BAD invalid command")
-        self.proxy.keep_secret("dXNlcj1ib2IBYXV0aD1CZWFyZXIgeWEyOS4")
-        wire.sends("dXNlcj1ib2IBYXV0aD1CZWFyZXIgeWEyOS4")
-        wire.hears_rest()
+        self.proxy.keep_secret("dXNlcj1ib2IB")
+        wire.sends("dXNlcj1ib2IB" * 20)
+        wire.hears("* BAD invalid command")
+        wire.hears_end()
+        self.proxy.wait_log(r'client sent too long command "\.\.\." while in auth state')
         self.serves_others()
 
     @apus_only

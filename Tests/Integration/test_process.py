@@ -772,6 +772,17 @@ class Listening(ProcessTest):
         inherited.close()
         self.greeted(proxy)
 
+    @apus_only
+    def test_a_socket_that_is_named_twice(self):
+        for variable in ("APUS", "NGINX"):
+            with self.subTest(variable):
+                port = free_port()
+                mail = self.inherited(("127.0.0.1", port))
+                number = mail.fileno()
+                proxy = self.start(PLAIN, ports={"imap": port}, env={variable: f"{number};{number};"}, pass_fds=(number,))
+                mail.close()
+                self.greeted(proxy)
+
     def inherited(self, address):
         """A socket that listens, as another master would leave it."""
         inherited = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
